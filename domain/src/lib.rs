@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod aggregate;
+pub mod chain;
 pub mod content;
 pub mod event;
 pub mod id;

@@ -75,12 +75,18 @@ pub enum ModelError {
 #[derive(Debug, Clone, Default)]
 pub struct PriceList {
     newest: BTreeMap<String, ModelPriced>,
+    versions: BTreeMap<PriceId, ModelPriced>,
 }
 
 impl PriceList {
     /// The price of a model, `provider/name`, now in force.
     pub fn price(&self, model: &str) -> Option<&ModelPriced> {
         self.newest.get(model)
+    }
+
+    /// The price with this id, in force or not.
+    pub fn version(&self, price_id: PriceId) -> Option<&ModelPriced> {
+        self.versions.get(&price_id)
     }
 }
 
@@ -104,6 +110,7 @@ impl Aggregate for PriceList {
     fn evolve(&mut self, event: &ModelEvent) {
         let ModelEvent::ModelPriced(priced) = event;
         self.newest.insert(priced.model.clone(), priced.clone());
+        self.versions.insert(priced.price_id, priced.clone());
     }
 }
 

@@ -4,7 +4,7 @@ mod event;
 pub use event::*;
 
 use crate::aggregate::Aggregate;
-use crate::id::MessageId;
+use crate::id::{MessageId, RunId};
 
 /// What can be asked of a session.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub struct Session {
     pub started: Option<SessionStarted>,
     /// The newest message.
     pub last_message: Option<MessageId>,
+    /// The run that it began or reached.
+    pub last_run: Option<RunId>,
 }
 
 impl Aggregate for Session {
@@ -64,7 +66,10 @@ impl Aggregate for Session {
     fn evolve(&mut self, event: &SessionEvent) {
         match event {
             SessionEvent::SessionStarted(started) => self.started = Some(started.clone()),
-            SessionEvent::MessageReceived(message) => self.last_message = Some(message.message_id),
+            SessionEvent::MessageReceived(message) => {
+                self.last_message = Some(message.message_id);
+                self.last_run = Some(message.run_id);
+            }
         }
     }
 }

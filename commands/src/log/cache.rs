@@ -1,0 +1,130 @@
+//! What the sequencer knows of each book without asking: its head, recent stream heads, recent requests.
+//!
+//! It may be trusted exactly as long as the book's head has not moved since it was filled; the append's
+//! compare-and-swap of the head is what proves that.
+
+use std::num::NonZeroUsize;
+
+use domain::chain::{GENESIS, Hash};
+use domain::{BookId, RequestId, Timestamp};
+use lru::LruCache;
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use super::Appended;
+
+const STREAMS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
+const REQUESTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
+
+/// The newest event of a book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    pub position: i64,
+    pub hash: Hash,
+    pub recorded_at: Timestamp,
+}
+
+/// A request that was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Known {
+    pub hash: Hash,
+    pub appended: Appended,
+}
+
+/// What is known of one book.
+pub(super) struct BookCache {
+    pub head: Head,
+    pub streams: LruCache<Uuid, i64>,
+    pub requests: LruCache<RequestId, Known>,
+}
+
+impl BookCache {
+    pub fn new(head: Head) -> Self {
+        Self { head, streams: LruCache::new(STREAMS), requests: LruCache::new(REQUESTS) }
+    }
+
+    /// Moves to a newer head that another process wrote, and takes in which streams and requests it touched.
+    pub async fn refresh(&mut self, db: &mut PgConnection, book_id: BookId, head: Head) -> sqlx::Result<()> {
+        if head.position == self.head.position {
+            return Ok(());
+        }
+        let moved = sqlx::query(
+            "SELECT stream_id, max(sequence) AS sequence FROM events \
+             WHERE book_id = $1 AND position > $2 AND position <= $3 GROUP BY stream_id",
+        )
+        .bind(book_id.uuid())
+        .bind(self.head.position)
+        .bind(head.position)
+        .fetch_all(db)
+        .await?;
+        for row in moved {
+            self.streams.put(row.get("stream_id"), row.get("sequence"));
+        }
+        self.head = head;
+        Ok(())
+    }
+}
+
+/// Reads the head of a book, makes the book if there is none, and locks it where the caller is in a transaction.
+pub(super) async fn read_head(db: &mut PgConnection, book_id: BookId, lock: bool) -> sqlx::Result<Head> {
+    sqlx::query(
+        "INSERT INTO book_heads (book_id, position, hash, recorded_at) VALUES ($1, 0, $2, 'epoch') ON CONFLICT DO NOTHING",
+    )
+    .bind(book_id.uuid())
+    .bind(&GENESIS[..])
+    .execute(&mut *db)
+    .await?;
+    let sql = if lock {
+        "SELECT position, hash, recorded_at FROM book_heads WHERE book_id = $1 FOR UPDATE"
+    } else {
+        "SELECT position, hash, recorded_at FROM book_heads WHERE book_id = $1"
+    };
+    let row = sqlx::query(sql).bind(book_id.uuid()).fetch_one(db).await?;
+    Ok(Head { position: row.get("position"), hash: hash_of(&row, "hash")?, recorded_at: row.get("recorded_at") })
+}
+
+/// The newest sequences of streams; a stream without events is absent.
+pub(super) async fn look_up_streams(
+    db: &mut PgConnection,
+    book_id: BookId,
+    streams: &[Uuid],
+) -> sqlx::Result<Vec<(Uuid, i64)>> {
+    let rows = sqlx::query(
+        "SELECT s.stream_id, e.sequence FROM unnest($2::uuid[]) AS s (stream_id) \
+         CROSS JOIN LATERAL (SELECT sequence FROM events WHERE book_id = $1 AND stream_id = s.stream_id \
+                             ORDER BY sequence DESC LIMIT 1) AS e",
+    )
+    .bind(book_id.uuid())
+    .bind(streams)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.get("stream_id"), row.get("sequence"))).collect())
+}
+
+/// What became of a request. How many events it wrote stands in the metadata of the first.
+pub(super) async fn look_up_request(
+    db: &mut PgConnection,
+    book_id: BookId,
+    request_id: RequestId,
+) -> sqlx::Result<Option<Known>> {
+    let row = sqlx::query(
+        "SELECT position, request_hash, (metadata->>'events')::bigint AS events FROM events \
+         WHERE book_id = $1 AND request_id = $2",
+    )
+    .bind(book_id.uuid())
+    .bind(request_id.uuid())
+    .fetch_optional(db)
+    .await?;
+    row.map(|row| {
+        let first: i64 = row.get("position");
+        let events: Option<i64> = row.get("events");
+        let appended = Appended { first, last: first + events.unwrap_or(1) - 1 };
+        Ok(Known { hash: hash_of(&row, "request_hash")?, appended })
+    })
+    .transpose()
+}
+
+fn hash_of(row: &sqlx::postgres::PgRow, column: &str) -> sqlx::Result<Hash> {
+    let bytes: &[u8] = row.try_get(column)?;
+    bytes.try_into().map_err(|_| sqlx::Error::Decode(format!("{column} is not 32 bytes long").into()))
+}

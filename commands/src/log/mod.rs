@@ -1,0 +1,172 @@
+//! The log: events by book and position, appended by one sequencer per process.
+//!
+//! Invariants: positions of a book are dense from 1 and in commit order; sequences of a stream are dense from 1;
+//! an append is in whole or not at all; it is acknowledged only once durable; a request id has one effect.
+//! Never here: a reader by position. Followers and projections read the log in `projections`.
+
+mod batch;
+mod cache;
+mod rows;
+mod sequencer;
+mod settle;
+
+use std::sync::Arc;
+
+use domain::chain::Hash;
+use domain::{BookId, Event, RequestId, Timestamp};
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::error::CommandError;
+
+/// How many appends may wait for the sequencer before callers wait for it.
+const QUEUE: usize = 4_096;
+/// How many tips a slow listener may lag behind before it is told so.
+const TIPS: usize = 4_096;
+/// The channel on which every append is announced, as `book position`.
+pub const NOTIFY_CHANNEL: &str = "daybook_log";
+
+/// One caller's request: its id, and the hash of its input, never of ids or times made at the edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// The caller's id for it.
+    pub id: RequestId,
+    /// What was asked.
+    pub hash: Hash,
+}
+
+/// Who acts, and in which connection; the same for every event of an append.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Who.
+    pub actor_id: String,
+    /// The run, or other undertaking, that it belongs to.
+    pub correlation_id: Option<Uuid>,
+    /// The event that caused it.
+    pub causation_id: Option<Uuid>,
+}
+
+/// Events for one stream.
+#[derive(Debug, Clone)]
+pub struct StreamAppend {
+    /// The stream.
+    pub stream_id: Uuid,
+    /// The sequence of its newest event as the decision saw it; 0 for none.
+    pub expected: i64,
+    /// The session that the events belong to.
+    pub session_id: Option<Uuid>,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+/// One atomic append to one book.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The book.
+    pub book_id: BookId,
+    /// The request it answers.
+    pub request: Option<Request>,
+    /// Who acts.
+    pub context: Context,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// The events, stream by stream.
+    pub streams: Vec<StreamAppend>,
+}
+
+/// Where an append stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The position of its first event.
+    pub first: i64,
+    /// The position of its last event.
+    pub last: i64,
+}
+
+/// Why an append was refused. Nothing of it is in the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else appended to the stream since the decision looked.
+    #[error("stream {0} has moved on")]
+    Conflict(Uuid),
+    /// The request id was used for something else.
+    #[error("this request id was used before, with other input")]
+    RequestReused,
+    /// The database refuses the row itself.
+    #[error("the database refuses an event: {0}")]
+    Refused(String),
+    /// The database cannot be reached; whether the append is in is unknown until it can.
+    #[error("the database cannot be reached: ask again with the same request id")]
+    Unavailable,
+}
+
+/// A book has grown to this position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tip {
+    /// The book.
+    pub book_id: BookId,
+    /// Its newest position.
+    pub position: i64,
+}
+
+/// The door to the log. Cheap to clone.
+#[derive(Clone)]
+pub struct Log {
+    jobs: mpsc::Sender<Job>,
+    tips: broadcast::Sender<Tip>,
+    pool: PgPool,
+    clock: Clock,
+}
+
+/// Where the present moment comes from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What the sequencer is handed.
+struct Job {
+    append: Append,
+    answer: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+impl Log {
+    /// Starts the sequencer. `pool` is for look-ups; the sequencer keeps a connection of its own.
+    pub fn start(options: PgConnectOptions, pool: PgPool, clock: Clock) -> Self {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (tips, _) = broadcast::channel(TIPS);
+        let sequencer = sequencer::Sequencer::new(options, tips.clone(), clock.clone());
+        tokio::spawn(sequencer.run(queue));
+        Self { jobs, tips, pool, clock }
+    }
+
+    /// Appends, and answers when the events are durable.
+    pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job { append, answer }).await.map_err(|_| AppendError::Unavailable)?;
+        answered.await.unwrap_or(Err(AppendError::Unavailable))
+    }
+
+    /// Hears of every append of this process. Hints only: the truth is read by position.
+    pub fn tips(&self) -> broadcast::Receiver<Tip> {
+        self.tips.subscribe()
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// The pool for look-ups.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Where the events of a request stand, if it was answered before; an error if it had other input.
+    pub async fn answered(&self, book_id: BookId, request: Request) -> Result<Option<Appended>, CommandError> {
+        let mut connection = self.pool.acquire().await?;
+        match cache::look_up_request(&mut connection, book_id, request.id).await? {
+            None => Ok(None),
+            Some(known) if known.hash == request.hash => Ok(Some(known.appended)),
+            Some(_) => Err(AppendError::RequestReused.into()),
+        }
+    }
+}

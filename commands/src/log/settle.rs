@@ -1,0 +1,118 @@
+//! The sequencer's own connection, and what to do when it breaks: an append whose answer was lost is settled first.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::BookId;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgConnection, Row};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::cache;
+use super::rows::Rows;
+use super::sequencer::execute;
+
+/// How long the sequencer tries to reach the database before it answers that it cannot.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The sequencer's connection, made again when it breaks.
+pub(super) struct Connector {
+    options: PgConnectOptions,
+    idle: Option<PgConnection>,
+    /// The server process of the newest connection. While it lives, a statement of ours may still be under way.
+    backend: Option<i32>,
+    in_transaction: bool,
+}
+
+impl Connector {
+    pub fn new(options: PgConnectOptions) -> Self {
+        Self { options, idle: None, backend: None, in_transaction: false }
+    }
+
+    /// The connection, or a new one; `None` when the database cannot be reached in time.
+    pub async fn take(&mut self) -> Option<PgConnection> {
+        if let Some(idle) = self.idle.take() {
+            return Some(idle);
+        }
+        self.in_transaction = false;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.connect().await {
+                Ok(db) => return Some(db),
+                Err(error) if Instant::now() >= deadline => {
+                    tracing::error!(%error, "the database cannot be reached");
+                    return None;
+                }
+                Err(error) => tracing::warn!(%error, "the database cannot be reached; trying again"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Connects. The server process of the broken connection is ended first, so that nothing of it lands later.
+    async fn connect(&mut self) -> sqlx::Result<PgConnection> {
+        let mut db = self.options.connect().await?;
+        if let Some(backend) = self.backend {
+            sqlx::query("SELECT pg_terminate_backend($1, 5000) FROM pg_stat_activity WHERE pid = $1")
+                .bind(backend)
+                .execute(&mut db)
+                .await?;
+            self.backend = None;
+        }
+        let row = sqlx::query("SELECT pg_backend_pid() AS pid").fetch_one(&mut db).await?;
+        execute(&mut db, "SET ROLE daybook_writer").await?;
+        self.backend = Some(row.get("pid"));
+        Ok(db)
+    }
+
+    /// Keeps the connection for the next batch.
+    pub fn put_back(&mut self, db: PgConnection) {
+        self.idle = Some(db);
+    }
+
+    pub fn in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
+    pub async fn begin(&mut self, db: &mut PgConnection) -> sqlx::Result<()> {
+        execute(db, "BEGIN").await?;
+        self.in_transaction = true;
+        Ok(())
+    }
+
+    pub async fn commit(&mut self, db: &mut PgConnection) -> sqlx::Result<()> {
+        execute(db, "COMMIT").await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    pub async fn rollback(&mut self, db: &mut PgConnection) -> sqlx::Result<()> {
+        execute(db, "ROLLBACK").await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    /// Which books of a batch whose answer was lost are in the log: their last event has the hash that we gave it.
+    pub async fn landed(&mut self, db: &mut PgConnection, rows: &BTreeMap<BookId, Rows>) -> sqlx::Result<Vec<Uuid>> {
+        let mut landed = vec![];
+        for (book_id, rows) in rows {
+            // The lock waits for whoever may still be writing.
+            self.begin(db).await?;
+            cache::read_head(db, *book_id, true).await?;
+            let found = sqlx::query("SELECT hash = $3 AS ours FROM events WHERE book_id = $1 AND position = $2")
+                .bind(book_id.uuid())
+                .bind(rows.after.position)
+                .bind(&rows.after.hash[..])
+                .fetch_optional(&mut *db)
+                .await?;
+            self.rollback(db).await?;
+            if found.is_some_and(|row| row.get("ours")) {
+                landed.push(book_id.uuid());
+            }
+        }
+        Ok(landed)
+    }
+}

@@ -1,0 +1,56 @@
+//! Commands on the installation's own book: users and prices.
+
+use domain::model::{ModelCommand, ModelPriced, PriceList};
+use domain::user::{UserCommand, UserRegistered};
+use domain::{Aggregate, RequestId, UserId};
+use uuid::Uuid;
+
+use crate::commands::{Commands, Done, to_stream};
+use crate::error::CommandError;
+use crate::ids::{derived, new_id, request};
+use crate::log::Context;
+use crate::stream::Loaded;
+
+impl Commands {
+    /// The built-in user of this installation, registered on the first start.
+    pub async fn demo_user(&self) -> Result<UserRegistered, CommandError> {
+        let book_id = self.installation().system_book;
+        let user_id: UserId = derived(book_id.uuid(), "demo user");
+        let registered = UserRegistered { user_id, name: "Demo".into(), demo: true };
+        let draft = async || {
+            let user = self.inner.users.load(book_id, user_id.uuid()).await?;
+            let events = user.state.decide(&UserCommand::Register(registered.clone()))?;
+            Ok(vec![to_stream(user_id.uuid(), &user, None, events)])
+        };
+        let request_id: RequestId = derived(user_id.uuid(), "register");
+        self.carry_out(book_id, request(request_id, &registered), system(), draft).await?;
+        Ok(registered)
+    }
+
+    /// Sets the price of a model; nothing happens where it is the price already.
+    pub async fn model_price(&self, priced: ModelPriced) -> Result<Done, CommandError> {
+        let book_id = self.installation().system_book;
+        let request_id: RequestId = new_id();
+        let draft = async || {
+            let prices = self.prices().await?;
+            let events = prices.state.decide(&ModelCommand::Price(priced.clone()))?;
+            Ok(vec![to_stream(self.price_stream(), &prices, None, events)])
+        };
+        let done = self.carry_out(book_id, request(request_id, &priced), system(), draft).await?;
+        Ok(Done { position: done.position, answer: () })
+    }
+
+    /// The price list as it is now.
+    pub async fn prices(&self) -> Result<Loaded<PriceList>, CommandError> {
+        self.inner.prices.load(self.installation().system_book, self.price_stream()).await
+    }
+
+    fn price_stream(&self) -> Uuid {
+        derived::<()>(self.installation().system_book.uuid(), "price list").uuid()
+    }
+}
+
+/// Daybook itself acts.
+fn system() -> Context {
+    Context { actor_id: "system".into(), correlation_id: None, causation_id: None }
+}
