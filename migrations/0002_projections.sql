@@ -7,7 +7,6 @@ CREATE TABLE builds (
     build integer NOT NULL,
     schema_name text NOT NULL UNIQUE,
     state text NOT NULL CHECK (state IN ('building', 'serving', 'retired')),
-    generation bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (projection, build)
 );
 CREATE UNIQUE INDEX one_serving_build ON builds (projection) WHERE state = 'serving';
@@ -20,20 +19,10 @@ CREATE TABLE checkpoints (
     PRIMARY KEY (schema_name, book_id)
 ) WITH (fillfactor = 50);
 
--- Keys that a projection could not fold; their later events wait with them.
-CREATE TABLE quarantine (
-    schema_name text NOT NULL REFERENCES builds (schema_name) ON DELETE CASCADE,
-    book_id uuid NOT NULL,
-    row_key text NOT NULL,
-    position bigint NOT NULL,
-    error text NOT NULL,
-    PRIMARY KEY (schema_name, book_id, row_key)
-);
-
 -- Views with the rights of whoever asks stand here, one per projection, over the build that serves.
 CREATE SCHEMA serving AUTHORIZATION daybook_writer;
 GRANT USAGE ON SCHEMA serving TO daybook_reader;
-GRANT SELECT, INSERT, UPDATE, DELETE ON builds, checkpoints, quarantine TO daybook_writer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON builds, checkpoints TO daybook_writer;
 GRANT SELECT ON builds TO daybook_reader;
 -- A reader may wait for its own book's position, and sees no other's.
 ALTER TABLE checkpoints ENABLE ROW LEVEL SECURITY;

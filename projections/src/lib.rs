@@ -1,1 +1,28 @@
-//! To come.
+//! The read side: the only reader of the log by position and the only writer of read tables.
+//!
+//! A projection is pure: it names the rows that an event touches and folds the event into them. The runner alone does
+//! SQL, and moves rows and checkpoint in one transaction. Never here: a write to the log, a decision, a side effect.
+
+pub mod audit;
+pub mod check;
+pub mod column;
+pub mod feed;
+pub mod file;
+pub mod ledger;
+pub mod projection;
+pub mod reader;
+pub mod run;
+pub mod session;
+pub mod timeline;
+pub mod tool_call;
+pub mod usage;
+pub mod work;
+
+mod apply;
+mod build;
+mod runner;
+
+pub use feed::Recorded;
+pub use projection::{Applier, Projection, all};
+pub use reader::Reader;
+pub use runner::{Runner, WaitError};

@@ -1,0 +1,86 @@
+//! Builds: one set of tables of one version of a projection, in a schema of its own, behind a view that serves it.
+
+use sqlx::{Connection, Executor, PgConnection, Row};
+
+use crate::apply::Apply;
+
+/// A lock that makes builds one at a time across processes; the number only has to be always the same.
+const BUILD_LOCK: i64 = 0x6461_7962_6f6f_6b01;
+
+/// A build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Build {
+    pub projection: String,
+    pub schema: String,
+}
+
+/// Makes sure that every projection has a build that serves; makes the first one where there is none.
+pub(crate) async fn ensure(db: &mut PgConnection, projections: &[Box<dyn Apply>]) -> sqlx::Result<Vec<Build>> {
+    let mut builds = vec![];
+    for projection in projections {
+        let mut tx = db.begin().await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(BUILD_LOCK).execute(&mut *tx).await?;
+        let serving = sqlx::query("SELECT schema_name FROM builds WHERE projection = $1 AND version = $2 AND state = 'serving'")
+            .bind(projection.name())
+            .bind(projection.version())
+            .fetch_optional(&mut *tx)
+            .await?;
+        let schema = match serving {
+            Some(row) => row.get("schema_name"),
+            None => {
+                let schema = create(&mut tx, projection.as_ref(), "serving").await?;
+                serve(&mut tx, projection.name(), &schema).await?;
+                schema
+            }
+        };
+        tx.commit().await?;
+        builds.push(Build { projection: projection.name().to_owned(), schema });
+    }
+    Ok(builds)
+}
+
+/// Makes the next build of a projection. A serving build of another version is retired in the same transaction.
+pub(crate) async fn create(db: &mut PgConnection, projection: &dyn Apply, state: &str) -> sqlx::Result<String> {
+    let row = sqlx::query("SELECT coalesce(max(build), 0) + 1 AS build FROM builds WHERE projection = $1")
+        .bind(projection.name())
+        .fetch_one(&mut *db)
+        .await?;
+    let build: i32 = row.get("build");
+    let schema = format!("{}_v{}_b{build}", projection.name(), projection.version());
+    if state == "serving" {
+        sqlx::query("UPDATE builds SET state = 'retired' WHERE projection = $1 AND state = 'serving'")
+            .bind(projection.name())
+            .execute(&mut *db)
+            .await?;
+    }
+    sqlx::query("INSERT INTO builds (projection, version, build, schema_name, state) VALUES ($1, $2, $3, $4, $5)")
+        .bind(projection.name())
+        .bind(projection.version())
+        .bind(build)
+        .bind(&schema)
+        .bind(state)
+        .execute(&mut *db)
+        .await?;
+    db.execute(format!("CREATE SCHEMA {schema}").as_str()).await?;
+    projection.create(db, &schema).await?;
+    sqlx::query("SELECT protect_build($1)").bind(&schema).execute(db).await?;
+    Ok(schema)
+}
+
+/// Lets a build serve: its view answers with the rights of whoever asks.
+async fn serve(db: &mut PgConnection, projection: &str, schema: &str) -> sqlx::Result<()> {
+    db.execute(format!("DROP VIEW IF EXISTS serving.{projection}").as_str()).await?;
+    db.execute(
+        format!("CREATE VIEW serving.{projection} WITH (security_invoker = true) AS SELECT * FROM {schema}.{projection}")
+            .as_str(),
+    )
+    .await?;
+    db.execute(format!("GRANT SELECT ON serving.{projection} TO daybook_reader").as_str()).await.map(|_| ())
+}
+
+/// Removes a build that does not serve.
+pub(crate) async fn drop_build(db: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
+    db.execute(format!("DROP SCHEMA {schema} CASCADE").as_str()).await?;
+    sqlx::query("DELETE FROM builds WHERE schema_name = $1 AND state <> 'serving'").bind(schema).execute(db).await?;
+    Ok(())
+}

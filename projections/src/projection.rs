@@ -1,0 +1,60 @@
+//! What a projection is, and the list of all of them.
+
+use std::fmt::Debug;
+
+use sqlx::postgres::PgRow;
+
+use crate::apply::Apply;
+use crate::column::{Column, Value};
+use crate::feed::Recorded;
+
+/// A read model: rows by key, folded from events. Pure.
+pub trait Projection: Send + Sync + 'static {
+    /// The name of its table, and of the view that serves it.
+    const NAME: &'static str;
+    /// Raised whenever a row would come out differently; a build belongs to one version.
+    const VERSION: i32;
+    /// Its columns after `book_id`; the first `KEY` of them are the key.
+    const COLUMNS: &'static [Column];
+    /// How many columns the key has.
+    const KEY: usize;
+    /// Indexes and constraints; `{table}` stands for the table.
+    const EXTRA: &'static [&'static str] = &[];
+    /// Whether each key is touched by one event only, so that nothing need be loaded.
+    const INSERT_ONLY: bool = false;
+
+    /// Names a row within a book.
+    type Key: Ord + Clone + Debug + Send + Sync;
+    /// A row without its key.
+    type Row: Clone + PartialEq + Debug + Send + Sync;
+
+    /// The rows that an event touches, each once.
+    fn keys(event: &Recorded) -> Vec<Self::Key>;
+    /// Takes an event into a row; `None` is no row.
+    fn fold(row: &mut Option<Self::Row>, key: &Self::Key, event: &Recorded);
+    /// The key's columns.
+    fn key_values(key: &Self::Key) -> Vec<Value>;
+    /// The row's other columns.
+    fn row_values(row: &Self::Row) -> Vec<Value>;
+    /// Reads a key back.
+    fn read_key(row: &PgRow) -> Self::Key;
+    /// Reads a row back.
+    fn read_row(row: &PgRow) -> Self::Row;
+}
+
+/// A projection as the runner holds it.
+pub type Applier = Box<dyn Apply>;
+
+/// Every projection of the product.
+pub fn all() -> Vec<Applier> {
+    vec![
+        Box::new(crate::apply::Of::<crate::session::Sessions>::default()),
+        Box::new(crate::apply::Of::<crate::run::Runs>::default()),
+        Box::new(crate::apply::Of::<crate::tool_call::ToolCalls>::default()),
+        Box::new(crate::apply::Of::<crate::timeline::Timeline>::default()),
+        Box::new(crate::apply::Of::<crate::file::Files>::default()),
+        Box::new(crate::apply::Of::<crate::usage::Usage>::default()),
+        Box::new(crate::apply::Of::<crate::ledger::Ledger>::default()),
+        Box::new(crate::apply::Of::<crate::work::Work>::default()),
+    ]
+}

@@ -1,0 +1,217 @@
+//! Posts events into read tables: finds books that have grown, reads each page once, and commits rows and checkpoints
+//! of all projections together. Any process may run one; a lock per book makes them take turns.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::BookId;
+use sqlx::postgres::{PgListener, PgPool};
+use sqlx::{Acquire, PgConnection, Row};
+use tokio::sync::{Notify, watch};
+
+use crate::apply::Apply;
+use crate::build::{self, Build};
+use crate::feed::{self, FeedError, PAGE, Recorded};
+use crate::projection;
+
+/// How often the runner looks without having been woken. Wake-ups are hints; this look is the truth.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The channel on which appends are announced.
+const CHANNEL: &str = "daybook_log";
+
+/// Posts events into read tables. Cheap to clone.
+#[derive(Clone)]
+pub struct Runner {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pool: PgPool,
+    projections: Vec<Box<dyn Apply>>,
+    builds: Vec<Build>,
+    progress: watch::Sender<HashMap<BookId, i64>>,
+    wake: Notify,
+}
+
+/// Why a read model did not reach a position.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// Not in time.
+    #[error("the read models have not reached position {0} yet: ask again in a moment")]
+    TimedOut(i64),
+}
+
+impl Runner {
+    /// Makes sure that every projection has a build.
+    pub async fn open(pool: PgPool) -> sqlx::Result<Self> {
+        let projections = projection::all();
+        let mut db = pool.acquire().await?;
+        let builds = build::ensure(&mut db, &projections).await?;
+        drop(db);
+        let shared =
+            Shared { pool, projections, builds, progress: watch::Sender::new(HashMap::new()), wake: Notify::new() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Looks now: the log has grown.
+    pub fn wake(&self) {
+        self.shared.wake.notify_one();
+    }
+
+    /// Hears of every book whose read models moved.
+    pub fn progress(&self) -> watch::Receiver<HashMap<BookId, i64>> {
+        self.shared.progress.subscribe()
+    }
+
+    /// Runs until the process ends.
+    pub async fn run(self) {
+        let mut listener = None;
+        loop {
+            if listener.is_none() {
+                listener = listen(&self.shared.pool).await;
+            }
+            if let Err(error) = self.catch_up().await {
+                tracing::warn!(%error, "the read models could not be brought up to date; trying again");
+            }
+            tokio::select! {
+                () = self.shared.wake.notified() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                heard = hear(&mut listener) => if !heard { listener = None },
+            }
+        }
+    }
+
+    /// Brings every book up to date.
+    pub async fn catch_up(&self) -> Result<(), FeedError> {
+        let mut db = self.shared.pool.acquire().await?;
+        let behind = sqlx::query(
+            "SELECT h.book_id FROM book_heads h WHERE EXISTS (SELECT 1 FROM builds b \
+             LEFT JOIN checkpoints c ON c.schema_name = b.schema_name AND c.book_id = h.book_id \
+             WHERE b.state = 'serving' AND coalesce(c.position, 0) < h.position)",
+        )
+        .fetch_all(&mut *db)
+        .await?;
+        drop(db);
+        let books = behind.into_iter().map(|row| self.catch_up_book(BookId::new(row.get("book_id"))));
+        futures::future::try_join_all(books).await.map(|_| ())
+    }
+
+    async fn catch_up_book(&self, book_id: BookId) -> Result<(), FeedError> {
+        while self.post_page(book_id).await? {}
+        Ok(())
+    }
+
+    /// Posts the next page of a book; answers whether there may be more.
+    async fn post_page(&self, book_id: BookId) -> Result<bool, FeedError> {
+        let mut db = self.shared.pool.acquire().await?;
+        let mut tx = db.begin().await?;
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
+            .bind(book_id.uuid())
+            .execute(&mut *tx)
+            .await?;
+        let checkpoints = self.checkpoints(&mut tx, book_id).await?;
+        let from = checkpoints.values().min().copied().unwrap_or(0);
+        let events = feed::page(&mut tx, book_id, from, PAGE).await?;
+        let Some(last) = events.last().map(|event| event.position) else {
+            self.publish(book_id, from);
+            return Ok(false);
+        };
+        for (projection, build) in self.shared.projections.iter().zip(&self.shared.builds) {
+            let at = checkpoints.get(&build.schema).copied().unwrap_or(0);
+            if at >= last {
+                continue;
+            }
+            let news = &events[events.partition_point(|event| event.position <= at)..];
+            let mut savepoint = tx.begin().await?;
+            match post(&mut savepoint, projection.as_ref(), build, book_id, at, news).await {
+                Ok(()) => savepoint.commit().await?,
+                Err(error) => {
+                    tracing::error!(%error, projection = build.projection, %book_id, after = at, "a projection stopped");
+                    savepoint.rollback().await?;
+                }
+            }
+        }
+        tx.commit().await?;
+        let mut db = self.shared.pool.acquire().await?;
+        let reached = self.checkpoints(&mut db, book_id).await?.values().min().copied().unwrap_or(0);
+        self.publish(book_id, reached);
+        Ok(reached > from && events.len() as i64 == PAGE)
+    }
+
+    async fn checkpoints(&self, db: &mut PgConnection, book_id: BookId) -> sqlx::Result<BTreeMap<String, i64>> {
+        let rows = sqlx::query(
+            "SELECT b.schema_name, coalesce(c.position, 0) AS position FROM builds b \
+             LEFT JOIN checkpoints c ON c.schema_name = b.schema_name AND c.book_id = $1 WHERE b.state = 'serving'",
+        )
+        .bind(book_id.uuid())
+        .fetch_all(db)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.get("schema_name"), row.get("position"))).collect())
+    }
+
+    fn publish(&self, book_id: BookId, position: i64) {
+        self.shared.progress.send_if_modified(|progress| progress.insert(book_id, position) != Some(position));
+    }
+
+    /// Waits until every read model of a book has taken in a position.
+    pub async fn wait_for(&self, book_id: BookId, position: i64, patience: Duration) -> Result<(), WaitError> {
+        let mut progress = self.progress();
+        self.wake();
+        let reached = progress.wait_for(|reached| reached.get(&book_id).is_some_and(|at| *at >= position));
+        match tokio::time::timeout(patience, reached).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(WaitError::TimedOut(position)),
+        }
+    }
+}
+
+/// Takes events into one projection and moves its checkpoint from where it was, or fails whole.
+pub(crate) async fn post(
+    db: &mut PgConnection,
+    projection: &dyn Apply,
+    build: &Build,
+    book_id: BookId,
+    at: i64,
+    events: &[Recorded],
+) -> sqlx::Result<()> {
+    let Some(last) = events.last().map(|event| event.position) else { return Ok(()) };
+    projection.apply(db, &build.schema, book_id, events).await?;
+    let moved = sqlx::query(
+        "INSERT INTO checkpoints (schema_name, book_id, position) SELECT $1, $2, $4 WHERE $3 = 0 \
+         ON CONFLICT (schema_name, book_id) DO NOTHING",
+    )
+    .bind(&build.schema)
+    .bind(book_id.uuid())
+    .bind(at)
+    .bind(last)
+    .execute(&mut *db)
+    .await?
+    .rows_affected();
+    let moved = match moved {
+        0 => sqlx::query("UPDATE checkpoints SET position = $4 WHERE schema_name = $1 AND book_id = $2 AND position = $3")
+            .bind(&build.schema)
+            .bind(book_id.uuid())
+            .bind(at)
+            .bind(last)
+            .execute(db)
+            .await?
+            .rows_affected(),
+        moved => moved,
+    };
+    if moved == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+}
+
+async fn listen(pool: &PgPool) -> Option<PgListener> {
+    let mut listener = PgListener::connect_with(pool).await.ok()?;
+    listener.listen(CHANNEL).await.ok()?;
+    Some(listener)
+}
+
+/// Waits for an announcement; false when the connection broke.
+async fn hear(listener: &mut Option<PgListener>) -> bool {
+    match listener {
+        Some(listener) => listener.recv().await.is_ok(),
+        None => std::future::pending().await,
+    }
+}
