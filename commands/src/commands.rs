@@ -1,6 +1,7 @@
 //! What every command shares: the aggregates' loaders, and the loop around load, decide, append.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use domain::account::Account;
@@ -21,6 +22,9 @@ use crate::stream::{Loaded, Loader};
 
 /// How often a command is decided again because somebody else was faster.
 const ATTEMPTS: usize = 32;
+
+/// Loading and deciding: what a command would append.
+pub(crate) type Drafting<'d> = Pin<Box<dyn Future<Output = Result<Vec<StreamAppend>, CommandError>> + Send + 'd>>;
 
 /// The write side. Cheap to clone.
 #[derive(Clone)]
@@ -113,12 +117,12 @@ impl Commands {
 
     /// Decides and appends; decides again when somebody else was faster. `draft` loads and decides, and answers what
     /// to append; it may be called several times. Answers the events that this request wrote, now or the first time.
-    pub(crate) async fn carry_out(
+    pub(crate) async fn carry_out<'d>(
         &self,
         book_id: BookId,
         request: Request,
         context: Context,
-        draft: impl AsyncFn() -> Result<Vec<StreamAppend>, CommandError>,
+        draft: impl Fn() -> Drafting<'d> + Send + Sync,
     ) -> Result<Done<Vec<Event>>, CommandError> {
         for _ in 0..ATTEMPTS {
             if let Some(before) = self.log().answered(book_id, request).await? {

@@ -6,7 +6,7 @@ use domain::session::{MessageReceived, SessionCommand, SessionStarted};
 use domain::workspace::{WorkspaceCommand, WorkspaceCreated, WorkspaceEvent};
 use domain::{Aggregate, Event, RequestId, SessionId, Sha256, Viewer};
 
-use crate::commands::{Commands, Done, account_stream, to_stream};
+use crate::commands::{Commands, Done, Drafting, account_stream, to_stream};
 use crate::error::CommandError;
 use crate::log::Request;
 use crate::session::by;
@@ -51,35 +51,37 @@ impl Commands {
         let session_id = record.session.session_id;
         let workspace_id = record.session.workspace_id;
         let run_id = record.run.request.run_id;
-        let draft = async || {
-            let session = self.inner.sessions.load(book_id, session_id.uuid()).await?;
-            let workspace = self.inner.workspaces.load(book_id, workspace_id.uuid()).await?;
-            let run = self.run(book_id, run_id).await?;
-            let mut state = (*session.state).clone();
-            let mut session_events = state.decide(&SessionCommand::Start(record.session.clone()))?;
-            session_events.iter().for_each(|event| state.evolve(event));
-            session_events.extend(state.decide(&SessionCommand::ReceiveMessage(record.message.clone()))?);
-            let mut files = (*workspace.state).clone();
-            let created = WorkspaceCreated { workspace_id, session_id };
-            let mut file_events = files.decide(&WorkspaceCommand::Create(created))?;
-            file_events.iter().for_each(|event| files.evolve(event));
-            file_events.extend(files.decide(&WorkspaceCommand::RecordChanges(record.changes.clone()))?);
-            let mut streams = vec![
-                to_stream(session_id.uuid(), &session, Some(session_id), session_events),
-                to_stream(
-                    run_id.uuid(),
-                    &run,
-                    Some(session_id),
-                    run.state.decide(&RunCommand::Import(record.run.clone()))?,
-                ),
-                to_stream(workspace_id.uuid(), &workspace, Some(session_id), file_events),
-            ];
-            if let Some(usage) = record.usage.clone() {
-                let account = self.account(book_id).await?;
-                let events = account.state.decide(&AccountCommand::Import(usage))?;
-                streams.push(to_stream(account_stream(book_id), &account, Some(session_id), events));
-            }
-            Ok(streams)
+        let draft = || -> Drafting<'_> {
+            Box::pin(async {
+                let session = self.inner.sessions.load(book_id, session_id.uuid()).await?;
+                let workspace = self.inner.workspaces.load(book_id, workspace_id.uuid()).await?;
+                let run = self.run(book_id, run_id).await?;
+                let mut state = (*session.state).clone();
+                let mut session_events = state.decide(&SessionCommand::Start(record.session.clone()))?;
+                session_events.iter().for_each(|event| state.evolve(event));
+                session_events.extend(state.decide(&SessionCommand::ReceiveMessage(record.message.clone()))?);
+                let mut files = (*workspace.state).clone();
+                let created = WorkspaceCreated { workspace_id, session_id };
+                let mut file_events = files.decide(&WorkspaceCommand::Create(created))?;
+                file_events.iter().for_each(|event| files.evolve(event));
+                file_events.extend(files.decide(&WorkspaceCommand::RecordChanges(record.changes.clone()))?);
+                let mut streams = vec![
+                    to_stream(session_id.uuid(), &session, Some(session_id), session_events),
+                    to_stream(
+                        run_id.uuid(),
+                        &run,
+                        Some(session_id),
+                        run.state.decide(&RunCommand::Import(record.run.clone()))?,
+                    ),
+                    to_stream(workspace_id.uuid(), &workspace, Some(session_id), file_events),
+                ];
+                if let Some(usage) = record.usage.clone() {
+                    let account = self.account(book_id).await?;
+                    let events = account.state.decide(&AccountCommand::Import(usage))?;
+                    streams.push(to_stream(account_stream(book_id), &account, Some(session_id), events));
+                }
+                Ok(streams)
+            })
         };
         let done = self.carry_out(book_id, request, by(viewer, session_id.uuid()), draft).await?;
         let held_by = done.answer.iter().find_map(|event| match event {

@@ -5,13 +5,13 @@
 
 use domain::account::{AccountCommand, AccountEvent, ChargeOrigin, SpendReserved, Usage};
 use domain::run::{
-    CompleteStep, DecideApproval, FinishCall, Run, RunCommand, RunError, RunEvent, RunRefusal, RunState,
-    StartStep, StepRef, Waiting,
+    CompleteStep, DecideApproval, FinishCall, Run, RunCommand, RunError, RunEvent, RunRefusal, RunState, StartStep,
+    StepRef, Waiting,
 };
 use domain::workspace::{WorkspaceCommand, WorkspaceEvent};
 use domain::{Aggregate, BookId, Event, LlmCallId, NanoUsd, RequestId, RunId, ToolCallId, Viewer, WorkerId};
 
-use crate::commands::{Commands, Done, account_stream, to_stream};
+use crate::commands::{Commands, Done, Drafting, account_stream, to_stream};
 use crate::error::CommandError;
 use crate::ids::{item_request, request};
 use crate::log::{Context, StreamAppend};
@@ -78,33 +78,35 @@ impl Commands {
         let est_nanousd = price.most(ticket.est_input_tokens, ticket.max_output_tokens);
         let est_nanousd = est_nanousd.map_err(domain::account::AccountError::from)?;
         let _turn = self.account_turn(book_id).await;
-        let draft = async || {
-            let run = self.run(book_id, run_id).await?;
-            let state = known(&run)?;
-            let (step, model) = (ticket.step, ticket.model.clone());
-            let start = StartStep { step, llm_call_id, model: model.clone(), est_nanousd, at: self.log().now() };
-            let events = run.state.decide(&RunCommand::StartStep(start))?;
-            if !events.iter().any(|event| matches!(event, RunEvent::StepStarted(_))) {
-                return Ok(vec![self.run_stream(&run, events)?]);
-            }
-            let account = self.account(book_id).await?;
-            let origin = if price.notional { ChargeOrigin::Notional } else { ChargeOrigin::Metered };
-            let reserve = AccountCommand::Reserve(SpendReserved {
-                llm_call_id,
-                session_id: state.session_id(),
-                run_id,
-                model,
-                price_id: price.price_id,
-                origin,
-                est_input_tokens: ticket.est_input_tokens,
-                max_output_tokens: ticket.max_output_tokens,
-                est_nanousd,
-            });
-            let reserved = account.state.decide(&reserve)?;
-            Ok(vec![
-                to_stream(account_stream(book_id), &account, Some(state.session_id()), reserved),
-                self.run_stream(&run, events)?,
-            ])
+        let draft = || -> Drafting<'_> {
+            Box::pin(async {
+                let run = self.run(book_id, run_id).await?;
+                let state = known(&run)?;
+                let (step, model) = (ticket.step, ticket.model.clone());
+                let start = StartStep { step, llm_call_id, model: model.clone(), est_nanousd, at: self.log().now() };
+                let events = run.state.decide(&RunCommand::StartStep(start))?;
+                if !events.iter().any(|event| matches!(event, RunEvent::StepStarted(_))) {
+                    return Ok(vec![self.run_stream(&run, events)?]);
+                }
+                let account = self.account(book_id).await?;
+                let origin = if price.notional { ChargeOrigin::Notional } else { ChargeOrigin::Metered };
+                let reserve = AccountCommand::Reserve(SpendReserved {
+                    llm_call_id,
+                    session_id: state.session_id(),
+                    run_id,
+                    model,
+                    price_id: price.price_id,
+                    origin,
+                    est_input_tokens: ticket.est_input_tokens,
+                    max_output_tokens: ticket.max_output_tokens,
+                    est_nanousd,
+                });
+                let reserved = account.state.decide(&reserve)?;
+                Ok(vec![
+                    to_stream(account_stream(book_id), &account, Some(state.session_id()), reserved),
+                    self.run_stream(&run, events)?,
+                ])
+            })
         };
         let request = item_request(llm_call_id.uuid(), "start");
         let done = self.carry_out(book_id, request, worker(ticket.step.worker_id, run_id), draft).await?;
@@ -123,19 +125,21 @@ impl Commands {
         cost: StepCost,
     ) -> Result<Done, CommandError> {
         let _turn = self.account_turn(book_id).await;
-        let draft = async || {
-            let run = self.run(book_id, run_id).await?;
-            let (charge, cost_nanousd) = self.charge(book_id, &run, llm_call_id, &cost).await?;
-            let at = self.log().now();
-            let command = match answer.clone() {
-                StepAnswer::Completed(done) => RunCommand::CompleteStep(CompleteStep { cost_nanousd, ..*done }),
-                StepAnswer::Failed { error, retry_after_ms } => {
-                    RunCommand::FailStep { step, error, cost_nanousd, at, retry_after_ms }
-                }
-                StepAnswer::Interrupted { reason } => RunCommand::InterruptStep { step, reason, cost_nanousd },
-            };
-            let events = run.state.decide(&command)?;
-            Ok(vec![charge, self.run_stream(&run, events)?])
+        let draft = || -> Drafting<'_> {
+            Box::pin(async {
+                let run = self.run(book_id, run_id).await?;
+                let (charge, cost_nanousd) = self.charge(book_id, &run, llm_call_id, &cost).await?;
+                let at = self.log().now();
+                let command = match answer.clone() {
+                    StepAnswer::Completed(done) => RunCommand::CompleteStep(CompleteStep { cost_nanousd, ..*done }),
+                    StepAnswer::Failed { error, retry_after_ms } => {
+                        RunCommand::FailStep { step, error, cost_nanousd, at, retry_after_ms }
+                    }
+                    StepAnswer::Interrupted { reason } => RunCommand::InterruptStep { step, reason, cost_nanousd },
+                };
+                let events = run.state.decide(&command)?;
+                Ok(vec![charge, self.run_stream(&run, events)?])
+            })
         };
         let label = if matches!(answer, StepAnswer::Interrupted { .. }) { "interrupt" } else { "finish" };
         let request = item_request(llm_call_id.uuid(), label);
@@ -199,17 +203,19 @@ impl Commands {
         finish: FinishCall,
         changes: Vec<WorkspaceEvent>,
     ) -> Result<Done, CommandError> {
-        let draft = async || {
-            let run = self.run(book_id, run_id).await?;
-            let state = known(&run)?;
-            let workspace_id = state.workspace_id();
-            let workspace = self.workspace(book_id, workspace_id).await?;
-            let changes = workspace.state.decide(&WorkspaceCommand::RecordChanges(changes.clone()))?;
-            let events = run.state.decide(&RunCommand::FinishCall(finish.clone()))?;
-            Ok(vec![
-                to_stream(workspace_id.uuid(), &workspace, Some(state.session_id()), changes),
-                self.run_stream(&run, events)?,
-            ])
+        let draft = || -> Drafting<'_> {
+            Box::pin(async {
+                let run = self.run(book_id, run_id).await?;
+                let state = known(&run)?;
+                let workspace_id = state.workspace_id();
+                let workspace = self.workspace(book_id, workspace_id).await?;
+                let changes = workspace.state.decide(&WorkspaceCommand::RecordChanges(changes.clone()))?;
+                let events = run.state.decide(&RunCommand::FinishCall(finish.clone()))?;
+                Ok(vec![
+                    to_stream(workspace_id.uuid(), &workspace, Some(state.session_id()), changes),
+                    self.run_stream(&run, events)?,
+                ])
+            })
         };
         let request = item_request(finish.tool_call_id.uuid(), "finish");
         let done = self.carry_out(book_id, request, worker(finish.worker_id, run_id), draft).await?;
@@ -259,21 +265,23 @@ impl Commands {
     ) -> Result<Done, CommandError> {
         let book_id = viewer.book_id;
         let _turn = self.account_turn(book_id).await;
-        let draft = async || {
-            let run = self.run(book_id, run_id).await?;
-            let mut streams = vec![];
-            let mut cost_nanousd = NanoUsd::ZERO;
-            if let Waiting::Step(step) = known(&run)?.waiting
-                && let Some((_, llm_call_id)) = step.started
-            {
-                let (charge, cost) = self.charge(book_id, &run, llm_call_id, &StepCost::Estimate).await?;
-                streams.push(charge);
-                cost_nanousd = cost;
-            }
-            let (cancelled_by, reason) = (viewer.actor(), reason.to_owned());
-            let events = run.state.decide(&RunCommand::Cancel { cancelled_by, reason, cost_nanousd })?;
-            streams.push(self.run_stream(&run, events)?);
-            Ok(streams)
+        let draft = || -> Drafting<'_> {
+            Box::pin(async {
+                let run = self.run(book_id, run_id).await?;
+                let mut streams = vec![];
+                let mut cost_nanousd = NanoUsd::ZERO;
+                if let Waiting::Step(step) = known(&run)?.waiting
+                    && let Some((_, llm_call_id)) = step.started
+                {
+                    let (charge, cost) = self.charge(book_id, &run, llm_call_id, &StepCost::Estimate).await?;
+                    streams.push(charge);
+                    cost_nanousd = cost;
+                }
+                let (cancelled_by, reason) = (viewer.actor(), reason.to_owned());
+                let events = run.state.decide(&RunCommand::Cancel { cancelled_by, reason, cost_nanousd })?;
+                streams.push(self.run_stream(&run, events)?);
+                Ok(streams)
+            })
         };
         let request = request(request_id, &(run_id, "cancel", reason));
         let done = self.carry_out(book_id, request, by(viewer, run_id.uuid()), draft).await?;
@@ -288,10 +296,12 @@ impl Commands {
         context: Context,
         command: RunCommand,
     ) -> Result<Done, CommandError> {
-        let draft = async || {
-            let run = self.run(book_id, run_id).await?;
-            let events = run.state.decide(&command)?;
-            Ok(vec![self.run_stream(&run, events)?])
+        let draft = || -> Drafting<'_> {
+            Box::pin(async {
+                let run = self.run(book_id, run_id).await?;
+                let events = run.state.decide(&command)?;
+                Ok(vec![self.run_stream(&run, events)?])
+            })
         };
         let done = self.carry_out(book_id, request, context, draft).await?;
         Ok(Done { position: done.position, answer: () })

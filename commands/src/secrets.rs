@@ -72,9 +72,7 @@ pub async fn look_up(pool: &PgPool, kind: SecretKind, token: &str) -> sqlx::Resu
 
 /// Removes tokens that have been no good for a day.
 pub async fn sweep(pool: &PgPool, now: Timestamp) -> sqlx::Result<u64> {
-    let swept = sqlx::query("DELETE FROM secrets WHERE expires_at < $1")
-        .bind(now - TimeDelta::days(1))
-        .execute(pool)
-        .await?;
+    let swept =
+        sqlx::query("DELETE FROM secrets WHERE expires_at < $1").bind(now - TimeDelta::days(1)).execute(pool).await?;
     Ok(swept.rows_affected())
 }

@@ -8,7 +8,7 @@ use domain::{Aggregate, Event, RequestId, RunId, SessionId, Viewer};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::commands::{Commands, Done, to_stream};
+use crate::commands::{Commands, Done, Drafting, to_stream};
 use crate::error::CommandError;
 use crate::ids::{derived, request};
 use crate::log::Context;
@@ -86,30 +86,32 @@ impl Commands {
             limits: Limits::default(),
             requested_at: self.log().now(),
         };
-        let draft = async || {
-            let session = self.inner.sessions.load(book_id, session_id.uuid()).await?;
-            let workspace = self.inner.workspaces.load(book_id, workspace_id.uuid()).await?;
-            let run = self.inner.runs.load(book_id, run_id.uuid()).await?;
-            let mut state = (*session.state).clone();
-            let mut session_events = state.decide(&SessionCommand::Start(started.clone()))?;
-            session_events.iter().for_each(|event| state.evolve(event));
-            session_events.extend(state.decide(&SessionCommand::ReceiveMessage(message.clone()))?);
-            let created = WorkspaceCreated { workspace_id, session_id };
-            Ok(vec![
-                to_stream(session_id.uuid(), &session, Some(session_id), session_events),
-                to_stream(
-                    workspace_id.uuid(),
-                    &workspace,
-                    Some(session_id),
-                    workspace.state.decide(&WorkspaceCommand::Create(created))?,
-                ),
-                to_stream(
-                    run_id.uuid(),
-                    &run,
-                    Some(session_id),
-                    run.state.decide(&RunCommand::Request(requested.clone()))?,
-                ),
-            ])
+        let draft = || -> Drafting<'_> {
+            Box::pin(async {
+                let session = self.inner.sessions.load(book_id, session_id.uuid()).await?;
+                let workspace = self.inner.workspaces.load(book_id, workspace_id.uuid()).await?;
+                let run = self.inner.runs.load(book_id, run_id.uuid()).await?;
+                let mut state = (*session.state).clone();
+                let mut session_events = state.decide(&SessionCommand::Start(started.clone()))?;
+                session_events.iter().for_each(|event| state.evolve(event));
+                session_events.extend(state.decide(&SessionCommand::ReceiveMessage(message.clone()))?);
+                let created = WorkspaceCreated { workspace_id, session_id };
+                Ok(vec![
+                    to_stream(session_id.uuid(), &session, Some(session_id), session_events),
+                    to_stream(
+                        workspace_id.uuid(),
+                        &workspace,
+                        Some(session_id),
+                        workspace.state.decide(&WorkspaceCommand::Create(created))?,
+                    ),
+                    to_stream(
+                        run_id.uuid(),
+                        &run,
+                        Some(session_id),
+                        run.state.decide(&RunCommand::Request(requested.clone()))?,
+                    ),
+                ])
+            })
         };
         let done = self.carry_out(book_id, request(request_id, &input), by(viewer, run_id.uuid()), draft).await?;
         Ok(Done { position: done.position, answer: Started { session_id, run_id } })
@@ -127,41 +129,43 @@ impl Commands {
         let (book_id, session_id) = (viewer.book_id, input.session_id);
         let content = self.content(book_id, input.text.as_str().to_owned()).await?;
         let requested_at = self.log().now();
-        let draft = async || {
-            let session = self.inner.sessions.load(book_id, session_id.uuid()).await?;
-            let known = session.state.started.as_ref().ok_or(SessionError::Unknown)?;
-            let open = match session.state.last_run {
-                Some(run_id) => {
-                    let run = self.inner.runs.load(book_id, run_id.uuid()).await?;
-                    run.state.state().is_some_and(|state| state.outcome().is_none()).then_some(run_id)
-                }
-                None => None,
-            };
-            let run_id = open.unwrap_or(new_run_id);
-            let run = self.inner.runs.load(book_id, run_id.uuid()).await?;
-            let delivery = if open.is_some() { Delivery::Steer } else { Delivery::Now };
-            let message = MessageReceived { message_id, content: content.clone(), delivery, run_id };
-            let command = match open {
-                Some(_) => RunCommand::Steer { message_id, content: content.clone() },
-                None => RunCommand::Request(RunRequested {
-                    run_id,
-                    session_id,
-                    workspace_id: known.workspace_id,
-                    mode: Mode::Build,
-                    trigger: Trigger::Message,
-                    message_id,
-                    task: content.clone(),
-                    model: input.model.clone(),
-                    approval_policy: known.approval_policy,
-                    limits: Limits::default(),
-                    requested_at,
-                }),
-            };
-            let events = session.state.decide(&SessionCommand::ReceiveMessage(message))?;
-            Ok(vec![
-                to_stream(session_id.uuid(), &session, Some(session_id), events),
-                to_stream(run_id.uuid(), &run, Some(session_id), run.state.decide(&command)?),
-            ])
+        let draft = || -> Drafting<'_> {
+            Box::pin(async {
+                let session = self.inner.sessions.load(book_id, session_id.uuid()).await?;
+                let known = session.state.started.as_ref().ok_or(SessionError::Unknown)?;
+                let open = match session.state.last_run {
+                    Some(run_id) => {
+                        let run = self.inner.runs.load(book_id, run_id.uuid()).await?;
+                        run.state.state().is_some_and(|state| state.outcome().is_none()).then_some(run_id)
+                    }
+                    None => None,
+                };
+                let run_id = open.unwrap_or(new_run_id);
+                let run = self.inner.runs.load(book_id, run_id.uuid()).await?;
+                let delivery = if open.is_some() { Delivery::Steer } else { Delivery::Now };
+                let message = MessageReceived { message_id, content: content.clone(), delivery, run_id };
+                let command = match open {
+                    Some(_) => RunCommand::Steer { message_id, content: content.clone() },
+                    None => RunCommand::Request(RunRequested {
+                        run_id,
+                        session_id,
+                        workspace_id: known.workspace_id,
+                        mode: Mode::Build,
+                        trigger: Trigger::Message,
+                        message_id,
+                        task: content.clone(),
+                        model: input.model.clone(),
+                        approval_policy: known.approval_policy,
+                        limits: Limits::default(),
+                        requested_at,
+                    }),
+                };
+                let events = session.state.decide(&SessionCommand::ReceiveMessage(message))?;
+                Ok(vec![
+                    to_stream(session_id.uuid(), &session, Some(session_id), events),
+                    to_stream(run_id.uuid(), &run, Some(session_id), run.state.decide(&command)?),
+                ])
+            })
         };
         let done = self.carry_out(book_id, request(request_id, &input), by(viewer, session_id.uuid()), draft).await?;
         let run_id = done.answer.iter().find_map(|event| match event {

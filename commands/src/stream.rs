@@ -90,6 +90,18 @@ pub async fn read(
         .collect()
 }
 
+/// All events of a stream.
+pub async fn read_all(pool: &PgPool, book_id: BookId, stream_id: Uuid) -> Result<Vec<Event>, CommandError> {
+    let mut events = vec![];
+    let mut after = 0;
+    loop {
+        let page = read(pool, book_id, stream_id, after).await?;
+        let Some((last, _)) = page.last() else { return Ok(events) };
+        after = *last;
+        events.extend(page.into_iter().map(|(_, event)| event));
+    }
+}
+
 /// The events that one append wrote.
 pub(crate) async fn read_append(
     pool: &PgPool,

@@ -5,7 +5,7 @@ use domain::user::{UserCommand, UserRegistered};
 use domain::{Aggregate, RequestId, UserId};
 use uuid::Uuid;
 
-use crate::commands::{Commands, Done, to_stream};
+use crate::commands::{Commands, Done, Drafting, to_stream};
 use crate::error::CommandError;
 use crate::ids::{derived, new_id, request};
 use crate::log::Context;
@@ -17,10 +17,12 @@ impl Commands {
         let book_id = self.installation().system_book;
         let user_id: UserId = derived(book_id.uuid(), "demo user");
         let registered = UserRegistered { user_id, name: "Demo".into(), demo: true };
-        let draft = async || {
-            let user = self.inner.users.load(book_id, user_id.uuid()).await?;
-            let events = user.state.decide(&UserCommand::Register(registered.clone()))?;
-            Ok(vec![to_stream(user_id.uuid(), &user, None, events)])
+        let draft = || -> Drafting<'_> {
+            Box::pin(async {
+                let user = self.inner.users.load(book_id, user_id.uuid()).await?;
+                let events = user.state.decide(&UserCommand::Register(registered.clone()))?;
+                Ok(vec![to_stream(user_id.uuid(), &user, None, events)])
+            })
         };
         let request_id: RequestId = derived(user_id.uuid(), "register");
         self.carry_out(book_id, request(request_id, &registered), system(), draft).await?;
@@ -31,10 +33,12 @@ impl Commands {
     pub async fn model_price(&self, priced: ModelPriced) -> Result<Done, CommandError> {
         let book_id = self.installation().system_book;
         let request_id: RequestId = new_id();
-        let draft = async || {
-            let prices = self.prices().await?;
-            let events = prices.state.decide(&ModelCommand::Price(priced.clone()))?;
-            Ok(vec![to_stream(self.price_stream(), &prices, None, events)])
+        let draft = || -> Drafting<'_> {
+            Box::pin(async {
+                let prices = self.prices().await?;
+                let events = prices.state.decide(&ModelCommand::Price(priced.clone()))?;
+                Ok(vec![to_stream(self.price_stream(), &prices, None, events)])
+            })
         };
         let done = self.carry_out(book_id, request(request_id, &priced), system(), draft).await?;
         Ok(Done { position: done.position, answer: () })

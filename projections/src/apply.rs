@@ -83,7 +83,8 @@ async fn apply<P: Projection>(
     if touched.is_empty() {
         return Ok(());
     }
-    let mut before = if P::INSERT_ONLY { BTreeMap::new() } else { load::<P>(db, schema, book_id, touched.keys()).await? };
+    let mut before =
+        if P::INSERT_ONLY { BTreeMap::new() } else { load::<P>(db, schema, book_id, touched.keys()).await? };
     let (mut written, mut removed) = (vec![], vec![]);
     for (key, events) in touched {
         let old = before.remove(&key);

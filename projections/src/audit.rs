@@ -131,7 +131,8 @@ impl State {
 
 fn header(book_id: BookId, row: &PgRow) -> sqlx::Result<Header<'_>> {
     let request_hash: Option<&[u8]> = row.try_get("request_hash")?;
-    let request_hash = request_hash.map(|hash| hash.try_into().map_err(|_| sqlx::Error::ColumnNotFound("request_hash".into())));
+    let request_hash =
+        request_hash.map(|hash| hash.try_into().map_err(|_| sqlx::Error::ColumnNotFound("request_hash".into())));
     Ok(Header {
         book_id,
         position: row.try_get("position")?,

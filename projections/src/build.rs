@@ -20,11 +20,12 @@ pub(crate) async fn ensure(db: &mut PgConnection, projections: &[Box<dyn Apply>]
     for projection in projections {
         let mut tx = db.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(BUILD_LOCK).execute(&mut *tx).await?;
-        let serving = sqlx::query("SELECT schema_name FROM builds WHERE projection = $1 AND version = $2 AND state = 'serving'")
-            .bind(projection.name())
-            .bind(projection.version())
-            .fetch_optional(&mut *tx)
-            .await?;
+        let serving =
+            sqlx::query("SELECT schema_name FROM builds WHERE projection = $1 AND version = $2 AND state = 'serving'")
+                .bind(projection.name())
+                .bind(projection.version())
+                .fetch_optional(&mut *tx)
+                .await?;
         let schema = match serving {
             Some(row) => row.get("schema_name"),
             None => {
@@ -71,8 +72,10 @@ pub(crate) async fn create(db: &mut PgConnection, projection: &dyn Apply, state:
 async fn serve(db: &mut PgConnection, projection: &str, schema: &str) -> sqlx::Result<()> {
     db.execute(format!("DROP VIEW IF EXISTS serving.{projection}").as_str()).await?;
     db.execute(
-        format!("CREATE VIEW serving.{projection} WITH (security_invoker = true) AS SELECT * FROM {schema}.{projection}")
-            .as_str(),
+        format!(
+            "CREATE VIEW serving.{projection} WITH (security_invoker = true) AS SELECT * FROM {schema}.{projection}"
+        )
+        .as_str(),
     )
     .await?;
     db.execute(format!("GRANT SELECT ON serving.{projection} TO daybook_reader").as_str()).await.map(|_| ())

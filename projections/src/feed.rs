@@ -52,12 +52,7 @@ const COLUMNS: &str = "book_id, position, stream_id, sequence, session_id, event
     occurred_at, recorded_at, actor_id, payload::text AS payload";
 
 /// The events of a book after a position, one page of them.
-pub async fn page(
-    db: &mut PgConnection,
-    book_id: BookId,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<Recorded>, FeedError> {
+pub async fn page(db: &mut PgConnection, book_id: BookId, after: i64, limit: i64) -> Result<Vec<Recorded>, FeedError> {
     let sql = format!("SELECT {COLUMNS} FROM events WHERE book_id = $1 AND position > $2 ORDER BY position LIMIT $3");
     let rows = sqlx::query(&sql).bind(book_id.uuid()).bind(after).bind(limit.min(PAGE)).fetch_all(db).await?;
     rows.iter().map(recorded).collect()

@@ -259,10 +259,11 @@ pub async fn get(db: &mut PgConnection, book_id: BookId, id: RunId) -> sqlx::Res
 
 /// The runs of a session, oldest first.
 pub async fn of_session(db: &mut PgConnection, book_id: BookId, id: SessionId) -> sqlx::Result<Vec<(RunId, Row)>> {
-    let rows = sqlx::query("SELECT * FROM serving.runs WHERE book_id = $1 AND session_id = $2 ORDER BY run_id LIMIT 1000")
-        .bind(book_id.uuid())
-        .bind(id.uuid())
-        .fetch_all(db)
-        .await?;
+    let rows =
+        sqlx::query("SELECT * FROM serving.runs WHERE book_id = $1 AND session_id = $2 ORDER BY run_id LIMIT 1000")
+            .bind(book_id.uuid())
+            .bind(id.uuid())
+            .fetch_all(db)
+            .await?;
     Ok(rows.iter().map(|row| (Runs::read_key(row), Runs::read_row(row))).collect())
 }

@@ -189,14 +189,16 @@ pub(crate) async fn post(
     .await?
     .rows_affected();
     let moved = match moved {
-        0 => sqlx::query("UPDATE checkpoints SET position = $4 WHERE schema_name = $1 AND book_id = $2 AND position = $3")
-            .bind(&build.schema)
-            .bind(book_id.uuid())
-            .bind(at)
-            .bind(last)
-            .execute(db)
-            .await?
-            .rows_affected(),
+        0 => sqlx::query(
+            "UPDATE checkpoints SET position = $4 WHERE schema_name = $1 AND book_id = $2 AND position = $3",
+        )
+        .bind(&build.schema)
+        .bind(book_id.uuid())
+        .bind(at)
+        .bind(last)
+        .execute(db)
+        .await?
+        .rows_affected(),
         moved => moved,
     };
     if moved == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }

@@ -157,7 +157,10 @@ fn account_words(event: &AccountEvent) -> (&'static str, String) {
         AccountEvent::SpendReserved(e) => ("Spend reserved", format!("{} USD for {}", e.est_nanousd, e.model)),
         AccountEvent::UsageMetered(e) => {
             let count = |n: Option<u64>| n.map_or_else(|| "not reported".to_owned(), |n| n.to_string());
-            ("Usage metered", format!("input {}, output {}", count(e.tokens.input_tokens), count(e.tokens.output_tokens)))
+            (
+                "Usage metered",
+                format!("input {}, output {}", count(e.tokens.input_tokens), count(e.tokens.output_tokens)),
+            )
         }
         AccountEvent::UsageCharged(e) => ("Usage charged", format!("{} USD ({:?})", e.cost_nanousd, e.origin)),
         AccountEvent::ReservationSettled(e) => ("Reservation settled", format!("{} USD", e.actual_nanousd)),
@@ -179,7 +182,9 @@ fn run_words(event: &RunEvent) -> (&'static str, String) {
         RunEvent::StepCompleted(e) => ("Step completed", format!("step {}, {}", e.step_no, e.finish_reason)),
         RunEvent::StepFailed(e) => ("Step failed", e.error.message.clone()),
         RunEvent::StepInterrupted(e) => ("Step interrupted", e.reason.clone()),
-        RunEvent::TestsRan(e) => ("Tests ran", format!("{} passed, {} failed, {} skipped", e.passed, e.failed, e.skipped)),
+        RunEvent::TestsRan(e) => {
+            ("Tests ran", format!("{} passed, {} failed, {} skipped", e.passed, e.failed, e.skipped))
+        }
         RunEvent::TestsSkipped(e) => ("Tests skipped", e.reason.clone()),
         RunEvent::FixAttempted(e) => ("Fixing", format!("attempt {}, {} tests are red", e.attempt, e.failed)),
         RunEvent::RunCompleted(e) => ("Run completed", e.summary.clone()),

@@ -2,8 +2,8 @@
 
 use domain::run::RunEvent;
 use domain::{BookId, Event, LlmCallId, RunId, SessionId, Timestamp, ToolCallId, WorkerId};
-use sqlx::postgres::{PgPool, PgRow};
 use sqlx::Row as _;
+use sqlx::postgres::{PgPool, PgRow};
 
 use crate::column::{Column, Type, Value, column};
 use crate::feed::Recorded;
@@ -163,7 +163,10 @@ impl Projection for Work {
 
 /// Open work of every book, oldest run first: taken and not taken.
 pub async fn open(pool: &PgPool) -> sqlx::Result<Vec<Open>> {
-    let rows = sqlx::query("SELECT * FROM serving.work ORDER BY worker_id IS NOT NULL, run_id LIMIT $1").bind(MOST).fetch_all(pool).await?;
+    let rows = sqlx::query("SELECT * FROM serving.work ORDER BY worker_id IS NOT NULL, run_id LIMIT $1")
+        .bind(MOST)
+        .fetch_all(pool)
+        .await?;
     let open = rows.iter().map(|row| Open {
         book_id: BookId::new(row.get("book_id")),
         run_id: Work::read_key(row),

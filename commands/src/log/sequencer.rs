@@ -242,7 +242,8 @@ impl Sequencer {
 
     /// The database refused something in the group: split it until the culprit stands alone.
     async fn failed(&mut self, mut db: PgConnection, mut jobs: Vec<Job>, error: &sqlx::Error) -> Vec<Group> {
-        let lost = !is_refusal(error) || self.connector.in_transaction() && self.connector.rollback(&mut db).await.is_err();
+        let lost =
+            !is_refusal(error) || self.connector.in_transaction() && self.connector.rollback(&mut db).await.is_err();
         if lost {
             drop(db);
             self.books.clear();
@@ -317,7 +318,9 @@ fn conflict(append: &Append, book: &mut BookCache, moved: &HashMap<(BookId, Uuid
 fn is_refusal(error: &sqlx::Error) -> bool {
     match error {
         // Class 57 is "operator intervention": the server is shutting this connection down.
-        sqlx::Error::Database(error) => !error.code().is_some_and(|code| code.starts_with("57") || code.starts_with("08")),
+        sqlx::Error::Database(error) => {
+            !error.code().is_some_and(|code| code.starts_with("57") || code.starts_with("08"))
+        }
         sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
         _ => false,
     }

@@ -124,7 +124,10 @@ impl Draft {
         if start.step.step_no > limits.max_steps {
             Some(RunError::limit(format!("the run's limit of {} steps is reached", limits.max_steps)))
         } else if cost > limits.max_cost_nanousd {
-            Some(RunError::limit(format!("the next model call could exceed the run's budget of {} USD", limits.max_cost_nanousd)))
+            Some(RunError::limit(format!(
+                "the next model call could exceed the run's budget of {} USD",
+                limits.max_cost_nanousd
+            )))
         } else if wall_ms > limits.max_wall_ms {
             Some(RunError::limit(format!("the run's limit of {} minutes is reached", limits.max_wall_ms / 60_000)))
         } else {

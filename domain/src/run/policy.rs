@@ -31,9 +31,35 @@ pub enum Verdict {
 
 /// Commands that only read, whatever their arguments.
 const READING: &[&str] = &[
-    "basename", "cat", "cmp", "cut", "df", "diff", "dirname", "du", "echo", "env", "false", "grep", "head", "id",
-    "ls", "md5sum", "nl", "pwd", "realpath", "sha256sum", "sleep", "stat", "tail", "tr", "true", "uname",
-    "wc", "which", "whoami",
+    "basename",
+    "cat",
+    "cmp",
+    "cut",
+    "df",
+    "diff",
+    "dirname",
+    "du",
+    "echo",
+    "env",
+    "false",
+    "grep",
+    "head",
+    "id",
+    "ls",
+    "md5sum",
+    "nl",
+    "pwd",
+    "realpath",
+    "sha256sum",
+    "sleep",
+    "stat",
+    "tail",
+    "tr",
+    "true",
+    "uname",
+    "wc",
+    "which",
+    "whoami",
 ];
 /// `git` subcommands that only read.
 const READING_GIT: &[&str] = &["blame", "diff", "log", "ls-files", "rev-parse", "show", "status"];
@@ -106,8 +132,18 @@ mod tests {
             assert_eq!(bash(ApprovalPolicy::Standard, reads), Verdict::Allow, "{reads}");
         }
         for writes in [
-            "rm a", "echo x > a", "ls; rm a", "cat $(rm a)", "git push", "env rm a", "python3 a.py", "ls\nrm a", "ls || rm a",
-            "tee a", "git diff --output=a", "",
+            "rm a",
+            "echo x > a",
+            "ls; rm a",
+            "cat $(rm a)",
+            "git push",
+            "env rm a",
+            "python3 a.py",
+            "ls\nrm a",
+            "ls || rm a",
+            "tee a",
+            "git diff --output=a",
+            "",
         ] {
             assert!(matches!(bash(ApprovalPolicy::Standard, writes), Verdict::Ask(_)), "{writes}");
         }

@@ -28,9 +28,7 @@ fn change_of(path: &str, after: Option<u8>) -> FileChange {
 #[test]
 fn changes_are_recorded_as_they_were_found() {
     let change: WorkspaceEvent = FileCreated(change_of("a.py", Some(1))).into();
-    given::<Workspace>([created().into()])
-        .when(WorkspaceCommand::RecordChanges(vec![change.clone()]))
-        .then([change]);
+    given::<Workspace>([created().into()]).when(WorkspaceCommand::RecordChanges(vec![change.clone()])).then([change]);
 }
 
 #[test]

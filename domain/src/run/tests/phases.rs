@@ -33,7 +33,8 @@ fn command(run: &Run, pick: u8, detail: u8, n: u128) -> RunCommand {
         Waiting::Step(step) => step.attempt,
         _ => 1,
     };
-    let some_call = state.calls.get(usize::from(detail) % state.calls.len().max(1)).map_or(1, |c| c.tool_call_id.uuid().as_u128());
+    let some_call =
+        state.calls.get(usize::from(detail) % state.calls.len().max(1)).map_or(1, |c| c.tool_call_id.uuid().as_u128());
     let open_call = match state.waiting {
         Waiting::Call(id) | Waiting::Approval(id) => id.uuid().as_u128(),
         _ => some_call,
@@ -64,7 +65,9 @@ fn command(run: &Run, pick: u8, detail: u8, n: u128) -> RunCommand {
         13 => RunCommand::OrphanCall { tool_call_id: call_id(open_call), reason: "gone".into(), at: at(4) },
         14 if detail < 40 => cancel(),
         14 => RunCommand::Retry { requested_by: "user:1".into() },
-        _ if detail < 60 => RunCommand::FailStep { step, error, cost_nanousd: NanoUsd(1), at: at(4), retry_after_ms: 1 },
+        _ if detail < 60 => {
+            RunCommand::FailStep { step, error, cost_nanousd: NanoUsd(1), at: at(4), retry_after_ms: 1 }
+        }
         _ => RunCommand::Steer { message_id: MessageId::new(uuid(n)), content: Content::inline("more") },
     }
 }

@@ -56,7 +56,13 @@ fn a_run_without_tests_says_so() {
 fn giving_up_on_red_tests_is_a_failure() {
     planning()
         .when(answer(1, false, &[(10, "run_tests", "{}")]))
-        .then_types(&["tool_call.requested", "step.completed", "run.phase_changed", "run.phase_changed", "tool_call.approved"])
+        .then_types(&[
+            "tool_call.requested",
+            "step.completed",
+            "run.phase_changed",
+            "run.phase_changed",
+            "tool_call.approved",
+        ])
         .when(start_call(10))
         .then_types(&["tool_call.started"])
         .when(finish_call(10, Some((0, 1))))
@@ -70,9 +76,13 @@ fn giving_up_on_red_tests_is_a_failure() {
 }
 
 fn asked() -> Given<Run> {
-    planning()
-        .when(answer(1, false, &[(10, "bash", WRITES), (11, "bash", WRITES)]))
-        .then_types(&["tool_call.requested", "tool_call.requested", "step.completed", "run.phase_changed", "approval.requested"])
+    planning().when(answer(1, false, &[(10, "bash", WRITES), (11, "bash", WRITES)])).then_types(&[
+        "tool_call.requested",
+        "tool_call.requested",
+        "step.completed",
+        "run.phase_changed",
+        "approval.requested",
+    ])
 }
 
 #[test]
@@ -82,10 +92,9 @@ fn approving_twice_is_already_so_and_the_opposite_is_refused() {
         .then_types(&["approval.granted", "tool_call.approved"])
         .when(decide(10, Decision::Grant(Scope::Once)))
         .then([]);
-    approved.when(decide(10, Decision::Deny(String::new()))).refused(RunRefusal::AlreadyDecided {
-        approval_id: ApprovalId::new(uuid(10)),
-        decided: "granted",
-    });
+    approved
+        .when(decide(10, Decision::Deny(String::new())))
+        .refused(RunRefusal::AlreadyDecided { approval_id: ApprovalId::new(uuid(10)), decided: "granted" });
 }
 
 #[test]
@@ -110,8 +119,12 @@ fn an_approval_for_the_run_holds_for_later_calls() {
 
 #[test]
 fn an_approval_that_was_not_asked_is_unknown() {
-    planning().when(decide(10, Decision::Grant(Scope::Once))).refused(RunRefusal::UnknownApproval(ApprovalId::new(uuid(10))));
-    asked().when(decide(11, Decision::Grant(Scope::Once))).refused(RunRefusal::UnknownApproval(ApprovalId::new(uuid(11))));
+    planning()
+        .when(decide(10, Decision::Grant(Scope::Once)))
+        .refused(RunRefusal::UnknownApproval(ApprovalId::new(uuid(10))));
+    asked()
+        .when(decide(11, Decision::Grant(Scope::Once)))
+        .refused(RunRefusal::UnknownApproval(ApprovalId::new(uuid(11))));
 }
 
 #[test]
@@ -143,7 +156,9 @@ fn a_passing_failure_is_tried_again_later_and_a_lasting_one_ends_the_run() {
         retry_after_ms: 2_000,
     };
     let later = planning().when(fail(true)).then_types(&["step.failed", "step.requested"]);
-    assert!(matches!(later.0.state().unwrap().waiting, Waiting::Step(Step { attempt: 2, not_before: Some(t), .. }) if t == at(12)));
+    assert!(
+        matches!(later.0.state().unwrap().waiting, Waiting::Step(Step { attempt: 2, not_before: Some(t), .. }) if t == at(12))
+    );
     planning().when(fail(false)).then_types(&["step.failed", "run.phase_changed", "run.failed"]);
 }
 
@@ -192,9 +207,13 @@ fn the_limits_end_a_run() {
 
 #[test]
 fn a_blocked_command_is_declined_without_asking() {
-    planning()
-        .when(answer(1, false, &[(10, "bash", r#"{"command":"rm -rf /"}"#)]))
-        .then_types(&["tool_call.requested", "step.completed", "run.phase_changed", "tool_call.declined", "step.requested"]);
+    planning().when(answer(1, false, &[(10, "bash", r#"{"command":"rm -rf /"}"#)])).then_types(&[
+        "tool_call.requested",
+        "step.completed",
+        "run.phase_changed",
+        "tool_call.declined",
+        "step.requested",
+    ]);
 }
 
 #[test]
