@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use domain::account::Account;
 use domain::model::PriceList;
 use domain::run::Run;
+use domain::sandbox::Sandbox;
 use domain::session::Session;
 use domain::user::User;
 use domain::workspace::Workspace;
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     pub accounts: Loader<Account>,
     pub prices: Loader<PriceList>,
     pub users: Loader<User>,
+    pub sandboxes: Loader<Sandbox>,
     /// One at a time changes a book's account in this process, so that they do not overtake each other in vain.
     account_turns: Mutex<HashMap<BookId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -65,7 +67,8 @@ impl Commands {
             workspaces: Loader::new(pool.clone()),
             accounts: Loader::new(pool.clone()),
             prices: Loader::new(pool.clone()),
-            users: Loader::new(pool),
+            users: Loader::new(pool.clone()),
+            sandboxes: Loader::new(pool),
             bus: Bus::default(),
             account_turns: Mutex::default(),
             log,

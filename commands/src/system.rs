@@ -1,6 +1,7 @@
 //! Commands on the installation's own book: users and prices.
 
 use domain::model::{ModelCommand, ModelPriced, PriceList};
+use domain::sandbox::{SandboxCommand, SandboxProbed};
 use domain::user::{UserCommand, UserRegistered};
 use domain::{Aggregate, RequestId, UserId};
 use uuid::Uuid;
@@ -41,6 +42,23 @@ impl Commands {
             })
         };
         let done = self.carry_out(book_id, request(request_id, &priced), system(), draft).await?;
+        Ok(Done { position: done.position, answer: () })
+    }
+
+    /// Writes down what a probe of the sandbox found; nothing happens where it found the same before.
+    pub async fn sandbox_probed(&self, found: SandboxProbed) -> Result<Done, CommandError> {
+        let book_id = self.installation().system_book;
+        let stream_id = derived::<()>(book_id.uuid(), "sandbox").uuid();
+        let request_id: RequestId = new_id();
+        let draft = || -> Drafting<'_> {
+            Box::pin(async {
+                let sandbox = self.inner.sandboxes.load(book_id, stream_id).await?;
+                let events =
+                    sandbox.state.decide(&SandboxCommand::Record(found.clone())).unwrap_or_else(|never| match never {});
+                Ok(vec![to_stream(stream_id, &sandbox, None, events)])
+            })
+        };
+        let done = self.carry_out(book_id, request(request_id, &found), system(), draft).await?;
         Ok(Done { position: done.position, answer: () })
     }
 

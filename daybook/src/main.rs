@@ -1,1 +1,24 @@
-fn main() {}
+//! The binary: reads the command line and hands over.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+mod audit;
+mod cli;
+mod listing;
+mod node;
+mod provider;
+mod rebuild;
+mod task;
+mod workers;
+
+fn main() -> ExitCode {
+    // The guard of the private PostgreSQL is this binary again; it must begin on the main thread.
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, first, data] = &arguments[..]
+        && first == daybook_postgres::GUARD_COMMAND
+    {
+        return daybook_postgres::guard_main(Path::new(data));
+    }
+    cli::main()
+}

@@ -6,6 +6,7 @@
 use crate::account::AccountEvent;
 use crate::model::ModelEvent;
 use crate::run::RunEvent;
+use crate::sandbox::SandboxEvent;
 use crate::session::SessionEvent;
 use crate::user::UserEvent;
 use crate::workspace::WorkspaceEvent;
@@ -149,6 +150,8 @@ all_events! {
     Model(ModelEvent),
     /// Of a person.
     User(UserEvent),
+    /// Of a process's sandbox.
+    Sandbox(SandboxEvent),
 }
 
 #[cfg(test)]

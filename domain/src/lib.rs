@@ -12,6 +12,7 @@ pub mod id;
 pub mod model;
 pub mod money;
 pub mod run;
+pub mod sandbox;
 pub mod session;
 pub mod text;
 pub mod user;

@@ -50,8 +50,6 @@ fn content_of(event: &RunEvent) -> Option<&Content> {
         RunEvent::RunSteered(e) => Some(&e.content),
         RunEvent::AssistantMessageCompleted(e) => Some(&e.content),
         RunEvent::ToolCallRequested(e) => Some(&e.arguments),
-        RunEvent::ToolCallSucceeded(e) => Some(&e.output),
-        RunEvent::ToolCallFailed(e) => Some(&e.output),
         _ => None,
     }
 }
@@ -73,11 +71,11 @@ impl Conversation {
             RunEvent::StepCompleted(_) => self.say(),
             RunEvent::TestsRan(e) if e.failed > 0 => self.situation.tests = Tests::Red { failed: e.failed },
             RunEvent::TestsRan(e) => self.situation.tests = Tests::Green { passed: e.passed },
-            _ => self.take_in_result(event, text),
+            _ => self.take_in_result(event),
         }
     }
 
-    fn take_in_result(&mut self, event: &RunEvent, text: String) {
+    fn take_in_result(&mut self, event: &RunEvent) {
         match event {
             RunEvent::ToolCallDeclined(e) => {
                 let reason = Some(e.reason.clone()).filter(|reason| !reason.is_empty());
@@ -86,9 +84,10 @@ impl Conversation {
             }
             RunEvent::ToolCallSucceeded(e) => {
                 let words = match e.exit_code {
-                    Some(code) if code != 0 => format!("exit status {code}\n{text}"),
-                    _ if text.is_empty() => "(no output)".to_owned(),
-                    _ => text,
+                    Some(code) if code != 0 => format!("exit status {code}\n{}", e.output.text),
+                    _ if e.output.text.is_empty() => "(no output)".to_owned(),
+                    // What the model sees stands in the event, bounded; all of it may stand in a blob.
+                    _ => e.output.text.clone(),
                 };
                 self.answer(e.tool_call_id, CallOutcome::Succeeded, e.exit_code, words);
             }
@@ -98,7 +97,7 @@ impl Conversation {
                     CallFailure::TimedOut => CallOutcome::TimedOut,
                     CallFailure::Cancelled => CallOutcome::Cancelled,
                 };
-                self.answer(e.tool_call_id, outcome, None, format!("{}: {}\n{text}", e.code, e.message));
+                self.answer(e.tool_call_id, outcome, None, format!("{}: {}\n{}", e.code, e.message, e.output.text));
             }
             RunEvent::ToolCallOrphaned(e) => {
                 let words = "The server stopped while this ran. Nobody knows how far it came, and it was not run again. \

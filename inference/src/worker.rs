@@ -111,7 +111,12 @@ impl InferenceWorker {
         for open in steps {
             match open.row.worker_id {
                 None => self.take(open),
-                Some(worker_id) if worker_id == self.shared.worker_id => {}
+                Some(worker_id) if worker_id == self.shared.worker_id => {
+                    // What this process took and no longer works on was left by an error: let it be attempted again.
+                    if !self.shared.busy.lock().expect("no holder panics").contains(&open.run_id) {
+                        self.free(&open, worker_id).await;
+                    }
+                }
                 Some(worker_id) => {
                     if alive.is_none() {
                         alive = Some(commands::workers::alive(self.shared.commands.log().pool()).await?);

@@ -137,6 +137,7 @@ fn words(event: &Event) -> (String, String) {
         Event::Run(event) => run_words(event),
         Event::Model(_) => ("Price changed", String::new()),
         Event::User(_) => ("User registered", String::new()),
+        Event::Sandbox(_) => ("Sandbox probed", String::new()),
     };
     (title.to_owned(), detail)
 }

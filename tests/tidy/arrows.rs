@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::tree;
 
 /// Each crate, by its folder, with those it may use. Crates on one level do not know each other.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("domain", &[]),
+    ("postgres", &[]),
     ("migrations", &[]),
     ("commands", &["domain", "migrations"]),
     ("projections", &["domain", "migrations"]),
@@ -24,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
 ];
 const EVERYTHING_BELOW: &[&str] = &[
     "domain",
+    "postgres",
     "migrations",
     "commands",
     "projections",

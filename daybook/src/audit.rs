@@ -1,0 +1,69 @@
+//! `daybook audit verify` and `daybook doctor`.
+
+use projections::audit;
+use sandbox::engine::{Enforcement, ProcessEngine};
+use sandbox::probe::{Held, Verdict};
+
+use crate::cli::{FAILED, NO, OK, Place};
+use crate::node::Node;
+
+/// Recomputes the chain of every book.
+pub async fn verify(place: &Place, json: bool) -> anyhow::Result<u8> {
+    let node = Node::open(place).await?;
+    let mut whole = true;
+    for book_id in audit::books(&node.pool).await? {
+        let report = audit::verify(&node.pool, book_id, |_| {}).await?;
+        whole &= report.broken.is_none();
+        if json {
+            println!("{}", serde_json::to_string(&report)?);
+            continue;
+        }
+        match &report.broken {
+            None => println!("{book_id}: {} events, the chain holds", report.verified),
+            Some(broken) => println!("{book_id}: BROKEN at position {}: {}", broken.position, broken.reason),
+        }
+    }
+    node.close().await;
+    Ok(if whole { OK } else { NO })
+}
+
+/// Tries every escape that this machine can try.
+pub async fn doctor(json: bool) -> anyhow::Result<u8> {
+    let engine = match ProcessEngine::detect() {
+        Ok(engine) => engine,
+        Err(error) => {
+            println!("sandbox: {error}");
+            return Ok(FAILED);
+        }
+    };
+    let report = engine.probe_full().await;
+    let holds = report.verdict() == Verdict::Holds;
+    if json {
+        let checks: Vec<_> = report
+            .checks
+            .iter()
+            .map(|c| serde_json::json!({ "name": c.name, "attempt": c.attempt, "held": format!("{:?}", c.held) }))
+            .collect();
+        println!("{}", serde_json::json!({ "tier": report.tier, "holds": holds, "checks": checks }));
+        return Ok(if holds { OK } else { NO });
+    }
+    for check in &report.checks {
+        let (mark, why) = match &check.held {
+            Held::Yes => ("held", String::new()),
+            Held::No(why) => ("ESCAPED", format!(": {why}")),
+            Held::NotTried(why) => ("not tried", format!(": {why}")),
+        };
+        println!("{mark:>10}  {}{why}", check.attempt);
+    }
+    for limit in &report.limits {
+        let kept = match limit.enforcement {
+            Enforcement::Enforced => "enforced",
+            Enforcement::Watched => "watched",
+            Enforcement::Absent => "absent",
+        };
+        println!("{kept:>10}  {} {} ({})", limit.name, limit.value, limit.how);
+    }
+    report.warnings.iter().for_each(|warning| println!("{:>10}  {warning}", "note"));
+    println!("sandbox: {}", if holds { "holds" } else { "DOES NOT HOLD and refuses to run anything" });
+    Ok(if holds { OK } else { NO })
+}
