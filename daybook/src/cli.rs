@@ -188,7 +188,8 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     let place = cli.place;
     match cli.command {
-        Command::Demo(_) | Command::Serve(_) => todo!(),
+        Command::Demo(serve) => crate::serve::demo(&place, &serve).await,
+        Command::Serve(serve) => crate::serve::serve(&place, &serve).await,
         Command::Run(run) => crate::task::run(&place, &run).await,
         Command::Import(_) => todo!(),
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,

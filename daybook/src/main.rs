@@ -9,6 +9,7 @@ mod listing;
 mod node;
 mod provider;
 mod rebuild;
+mod serve;
 mod task;
 mod workers;
 

@@ -267,3 +267,14 @@ pub async fn of_session(db: &mut PgConnection, book_id: BookId, id: SessionId) -
             .await?;
     Ok(rows.iter().map(|row| (Runs::read_key(row), Runs::read_row(row))).collect())
 }
+
+/// Several runs.
+pub async fn get_many(db: &mut PgConnection, book_id: BookId, ids: &[RunId]) -> sqlx::Result<Vec<(RunId, Row)>> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query("SELECT * FROM serving.runs WHERE book_id = $1 AND run_id = ANY ($2)")
+        .bind(book_id.uuid())
+        .bind(ids)
+        .fetch_all(db)
+        .await?;
+    Ok(rows.iter().map(|row| (Runs::read_key(row), Runs::read_row(row))).collect())
+}

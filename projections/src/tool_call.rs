@@ -17,7 +17,6 @@ pub enum ToolCalls {}
 /// Where a call stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum Status {
     Requested,
     Asked,

@@ -1,1 +1,44 @@
-fn main() {}
+//! Daybook's benchmarks: how fast it appends, compared in the same minute on the same machine with what others do.
+//!
+//! Read the ratios. Absolute figures move with the machine; a ratio of two slices of one round hardly does.
+//! Never here: a figure without the thing it is compared with, or a server that promises less than full durability.
+
+mod append;
+mod cluster;
+mod contestants;
+mod disk;
+mod gates;
+mod machine;
+mod meter;
+mod report;
+mod round;
+mod server;
+mod slice;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures Daybook.
+#[derive(Parser)]
+#[command(name = "daybook-benches", about)]
+struct Arguments {
+    #[command(subcommand)]
+    benchmark: Option<Benchmark>,
+}
+
+#[derive(Subcommand)]
+enum Benchmark {
+    /// Appends to the log, against single INSERTs and postgres-es (the default, and so far the only one)
+    Append(append::Options),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let options = match Arguments::parse().benchmark {
+        Some(Benchmark::Append(options)) => options,
+        None => append::Options::default(),
+    };
+    // The runtime of the product: as many workers as there are cores.
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(append::run(&options))
+}

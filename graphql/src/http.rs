@@ -1,0 +1,79 @@
+//! The API over HTTP and WebSocket.
+
+use access::Access;
+use async_graphql::http::{ALL_WEBSOCKET_PROTOCOLS, GraphiQLSource};
+use async_graphql_axum::{GraphQLProtocol, GraphQLRequest, GraphQLResponse, GraphQLWebSocket};
+use axum::Router;
+use axum::extract::{State, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use domain::Viewer;
+
+use crate::Schema;
+
+#[derive(Clone)]
+struct Api {
+    schema: Schema,
+    access: Access,
+}
+
+/// The routes of the API: `/graphql`, `/graphql/ws`, and GraphiQL at `/graphiql`.
+pub fn routes(schema: Schema, access: Access) -> Router {
+    Router::new()
+        .route("/graphql", post(query))
+        .route("/graphql/ws", get(follow))
+        .route("/graphiql", get(graphiql))
+        .with_state(Api { schema, access })
+}
+
+async fn query(State(api): State<Api>, headers: HeaderMap, request: GraphQLRequest) -> Response {
+    match api.viewer(&headers).await {
+        Ok(viewer) => {
+            GraphQLResponse::from(api.schema.execute(with(request.into_inner(), viewer)).await).into_response()
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+async fn follow(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    protocol: GraphQLProtocol,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let viewer = match api.viewer(&headers).await {
+        Ok(viewer) => viewer,
+        Err(refusal) => return refusal,
+    };
+    upgrade
+        .protocols(ALL_WEBSOCKET_PROTOCOLS)
+        .on_upgrade(async move |socket| {
+            let mut data = async_graphql::Data::default();
+            if let Some(viewer) = viewer {
+                data.insert(viewer);
+            }
+            GraphQLWebSocket::new(socket, api.schema, protocol).with_data(data).serve().await;
+        })
+        .into_response()
+}
+
+async fn graphiql() -> Html<String> {
+    Html(GraphiQLSource::build().endpoint("/graphql").subscription_endpoint("/graphql/ws").finish())
+}
+
+impl Api {
+    async fn viewer(&self, headers: &HeaderMap) -> Result<Option<Viewer>, Response> {
+        self.access.viewer(headers).await.map_err(|error| {
+            tracing::error!(%error, "signing in failed");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        })
+    }
+}
+
+fn with(request: async_graphql::Request, viewer: Option<Viewer>) -> async_graphql::Request {
+    match viewer {
+        Some(viewer) => request.data(viewer),
+        None => request,
+    }
+}

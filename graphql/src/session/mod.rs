@@ -1,0 +1,9 @@
+//! Sessions.
+
+mod mutation;
+mod object;
+mod subscription;
+
+pub use mutation::SessionMutation;
+pub use object::{Session, SessionQuery, page_size};
+pub use subscription::SessionSubscription;

@@ -1,0 +1,105 @@
+//! Who is compared: Daybook's log, one plain INSERT per event, and postgres-es. Each writes the same event.
+//!
+//! Every writer has a stream of its own, which is new in each slice, and waits for one append before the next.
+
+mod daybook;
+mod plain;
+mod postgres_es;
+
+use ::postgres_es::PostgresEventRepository;
+use commands::log::Log;
+use domain::Event;
+use sqlx::postgres::PgConnectOptions;
+
+/// A metered call of a model: one of the most frequent events of the product, and of its usual size.
+const EVENT_TYPE: &str = "usage.metered";
+const EVENT_VERSION: i16 = 1;
+const PAYLOAD: &str = r#"{"llm_call_id":"llm_call:01900000-0000-7000-8000-000000000001","session_id":"session:01900000-0000-7000-8000-000000000002","run_id":"run:01900000-0000-7000-8000-000000000003","model":"provider/m","calls":1,"tokens":{"input_tokens":812,"cache_read_tokens":20480,"cache_write_tokens":640,"output_tokens":388,"reasoning_tokens":0},"usage_source":"provider","ttft_ms":612,"duration_ms":8120}"#;
+const ACTOR: &str = "user:01900000-0000-7000-8000-000000000004";
+
+/// The size of the event's payload in bytes.
+pub const PAYLOAD_BYTES: usize = PAYLOAD.len();
+
+/// One of those that are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contestant {
+    /// The log, with everything on: chain, request ids, notification.
+    Daybook,
+    /// A prepared INSERT of one row per event, each its own transaction, one connection per writer.
+    Plain,
+    /// The event repository of postgres-es, one transaction per append.
+    PostgresEs,
+}
+
+/// What the writers of a slice share.
+pub enum Shared {
+    Daybook(Log, domain::BookId),
+    Plain(PgConnectOptions),
+    PostgresEs(PostgresEventRepository),
+}
+
+/// One writer in its loop.
+pub enum Writer<'a> {
+    Daybook(daybook::Writer<'a>),
+    Plain(plain::Writer),
+    PostgresEs(postgres_es::Writer<'a>),
+}
+
+impl Contestant {
+    /// All of them, Daybook first.
+    pub const ALL: [Self; 3] = [Self::Daybook, Self::Plain, Self::PostgresEs];
+
+    /// As the tables call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Daybook => "Daybook",
+            Self::Plain => "plain INSERT",
+            Self::PostgresEs => "postgres-es 0.5",
+        }
+    }
+
+    /// Makes what the writers share.
+    pub async fn prepare(self, connect: &PgConnectOptions, writers: usize) -> anyhow::Result<Shared> {
+        Ok(match self {
+            Self::Daybook => daybook::prepare(connect).await?,
+            Self::Plain => Shared::Plain(connect.clone()),
+            Self::PostgresEs => postgres_es::prepare(connect, writers).await?,
+        })
+    }
+}
+
+impl Shared {
+    /// A writer with a new stream.
+    pub async fn writer(&self, events: usize) -> anyhow::Result<Writer<'_>> {
+        Ok(match self {
+            Self::Daybook(log, book_id) => Writer::Daybook(daybook::Writer::new(log, *book_id, events)?),
+            Self::Plain(connect) => Writer::Plain(plain::Writer::connect(connect).await?),
+            Self::PostgresEs(repository) => Writer::PostgresEs(postgres_es::Writer::new(repository, events)?),
+        })
+    }
+}
+
+impl Writer<'_> {
+    /// Writes once, and answers how many events are durable now that were not before.
+    pub async fn append(&mut self) -> anyhow::Result<usize> {
+        match self {
+            Self::Daybook(writer) => writer.append().await,
+            Self::Plain(writer) => writer.append().await,
+            Self::PostgresEs(writer) => writer.append().await,
+        }
+    }
+}
+
+fn event() -> anyhow::Result<Event> {
+    Ok(Event::decode(EVENT_TYPE, EVENT_VERSION, PAYLOAD)?)
+}
+
+fn now() -> domain::Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "the benchmark is the edge")]
+    chrono::Utc::now()
+}
+
+fn new_uuid() -> uuid::Uuid {
+    #[expect(clippy::disallowed_methods, reason = "the benchmark is the edge")]
+    uuid::Uuid::now_v7()
+}
