@@ -6,6 +6,7 @@ use sandbox::probe::{Held, Verdict};
 
 use crate::cli::{FAILED, NO, OK, Place};
 use crate::node::Node;
+use crate::out::say;
 
 /// Recomputes the chain of every book.
 pub async fn verify(place: &Place, json: bool) -> anyhow::Result<u8> {
@@ -15,12 +16,12 @@ pub async fn verify(place: &Place, json: bool) -> anyhow::Result<u8> {
         let report = audit::verify(&node.pool, book_id, |_| {}).await?;
         whole &= report.broken.is_none();
         if json {
-            println!("{}", serde_json::to_string(&report)?);
+            say!("{}", serde_json::to_string(&report)?);
             continue;
         }
         match &report.broken {
-            None => println!("{book_id}: {} events, the chain holds", report.verified),
-            Some(broken) => println!("{book_id}: BROKEN at position {}: {}", broken.position, broken.reason),
+            None => say!("{book_id}: {} events, the chain holds", report.verified),
+            Some(broken) => say!("{book_id}: BROKEN at position {}: {}", broken.position, broken.reason),
         }
     }
     node.close().await;
@@ -32,7 +33,7 @@ pub async fn doctor(json: bool) -> anyhow::Result<u8> {
     let engine = match ProcessEngine::detect() {
         Ok(engine) => engine,
         Err(error) => {
-            println!("sandbox: {error}");
+            say!("sandbox: {error}");
             return Ok(FAILED);
         }
     };
@@ -44,7 +45,7 @@ pub async fn doctor(json: bool) -> anyhow::Result<u8> {
             .iter()
             .map(|c| serde_json::json!({ "name": c.name, "attempt": c.attempt, "held": format!("{:?}", c.held) }))
             .collect();
-        println!("{}", serde_json::json!({ "tier": report.tier, "holds": holds, "checks": checks }));
+        say!("{}", serde_json::json!({ "tier": report.tier, "holds": holds, "checks": checks }));
         return Ok(if holds { OK } else { NO });
     }
     for check in &report.checks {
@@ -53,7 +54,7 @@ pub async fn doctor(json: bool) -> anyhow::Result<u8> {
             Held::No(why) => ("ESCAPED", format!(": {why}")),
             Held::NotTried(why) => ("not tried", format!(": {why}")),
         };
-        println!("{mark:>10}  {}{why}", check.attempt);
+        say!("{mark:>10}  {}{why}", check.attempt);
     }
     for limit in &report.limits {
         let kept = match limit.enforcement {
@@ -61,9 +62,11 @@ pub async fn doctor(json: bool) -> anyhow::Result<u8> {
             Enforcement::Watched => "watched",
             Enforcement::Absent => "absent",
         };
-        println!("{kept:>10}  {} {} ({})", limit.name, limit.value, limit.how);
+        say!("{kept:>10}  {} {} ({})", limit.name, limit.value, limit.how);
     }
-    report.warnings.iter().for_each(|warning| println!("{:>10}  {warning}", "note"));
-    println!("sandbox: {}", if holds { "holds" } else { "DOES NOT HOLD and refuses to run anything" });
+    for warning in &report.warnings {
+        say!("{:>10}  {warning}", "note");
+    }
+    say!("sandbox: {}", if holds { "holds" } else { "DOES NOT HOLD and refuses to run anything" });
     Ok(if holds { OK } else { NO })
 }

@@ -178,6 +178,7 @@ pub fn main() -> ExitCode {
     let result = runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(dispatch(cli)));
     match result {
         Ok(code) => ExitCode::from(code),
+        Err(error) if crate::out::nobody_reads(&error) => ExitCode::from(OK),
         Err(error) => {
             eprintln!("daybook: {error:#}");
             ExitCode::from(FAILED)
@@ -191,7 +192,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Demo(serve) => crate::serve::demo(&place, &serve).await,
         Command::Serve(serve) => crate::serve::serve(&place, &serve).await,
         Command::Run(run) => crate::task::run(&place, &run).await,
-        Command::Import(_) => todo!(),
+        Command::Import(import) => crate::import::run(&place, &import).await,
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,
         Command::Timeline(timeline) => crate::listing::timeline(&place, &timeline).await,
         Command::Audit(Audit::Verify(json)) => crate::audit::verify(&place, json.json).await,

@@ -6,6 +6,7 @@ use projections::{session, timeline};
 
 use crate::cli::{Listing, OK, Place, Timeline};
 use crate::node::Node;
+use crate::out::say;
 
 /// How many lines of a timeline are read at once.
 const PAGE: i64 = 1_000;
@@ -19,7 +20,7 @@ pub async fn sessions(place: &Place, listing: &Listing) -> anyhow::Result<u8> {
     let sessions = session::list(&mut db, book_id, None, None, listing.limit).await?;
     drop(db);
     if sessions.is_empty() && !listing.json {
-        println!("There are no sessions yet. Start one with:  daybook run \"demo\"");
+        say!("There are no sessions yet. Start one with:  daybook run \"demo\"");
     }
     for (id, row) in sessions {
         let origin = serde_json::to_value(row.origin)?;
@@ -28,10 +29,10 @@ pub async fn sessions(place: &Place, listing: &Listing) -> anyhow::Result<u8> {
                 "id": id, "title": row.title, "origin": origin, "createdAt": row.created_at, "messages": row.messages,
                 "importSource": row.import_source,
             });
-            println!("{line}");
+            say!("{line}");
         } else {
             let when = row.created_at.format("%Y-%m-%d %H:%M");
-            println!("{id}  {when}  {:<6}  {}", origin.as_str().unwrap_or_default(), row.title);
+            say!("{id}  {when}  {:<6}  {}", origin.as_str().unwrap_or_default(), row.title);
         }
     }
     node.close().await;
@@ -59,9 +60,9 @@ pub async fn timeline(place: &Place, wanted: &Timeline) -> anyhow::Result<u8> {
                     "position": position, "type": row.event_type, "title": row.title, "detail": row.detail,
                     "actor": row.actor_id, "recordedAt": row.recorded_at,
                 });
-                println!("{line}");
+                say!("{line}");
             } else {
-                println!("{position:>6}  {}  {:<22} {}", row.recorded_at.format("%H:%M:%S%.3f"), row.title, row.detail);
+                say!("{position:>6}  {}  {:<22} {}", row.recorded_at.format("%H:%M:%S%.3f"), row.title, row.detail);
             }
         }
     }

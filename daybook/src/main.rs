@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 mod audit;
 mod cli;
+mod import;
 mod listing;
 mod node;
+mod out;
 mod provider;
 mod rebuild;
 mod serve;

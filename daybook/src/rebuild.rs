@@ -4,6 +4,7 @@ use projections::check;
 
 use crate::cli::{NO, OK, Place};
 use crate::node::Node;
+use crate::out::say;
 
 /// Folds everything into a scratch build and compares.
 pub async fn check(place: &Place, json: bool) -> anyhow::Result<u8> {
@@ -17,12 +18,16 @@ pub async fn check(place: &Place, json: bool) -> anyhow::Result<u8> {
     .await?;
     for one in &comparisons {
         if json {
-            println!("{}", serde_json::to_string(one)?);
+            say!("{}", serde_json::to_string(one)?);
         } else {
             let verdict = if one.equal { "equal" } else { "DIFFERS" };
-            println!(
+            say!(
                 "{:<12} {} at {}: {} rows serve, {} rebuilt: {verdict}",
-                one.projection, one.book_id, one.position, one.serving_rows, one.rebuilt_rows
+                one.projection,
+                one.book_id,
+                one.position,
+                one.serving_rows,
+                one.rebuilt_rows
             );
         }
     }

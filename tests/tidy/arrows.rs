@@ -15,25 +15,13 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("commands", &["domain", "migrations"]),
     ("projections", &["domain", "migrations"]),
     ("access", &["domain", "commands", "projections"]),
-    (
-        "inference",
-        &["domain", "commands", "projections", "access"],
-    ),
+    ("inference", &["domain", "commands", "projections", "access"]),
     ("sandbox", &["domain", "commands", "projections", "access"]),
     ("graphql", &["domain", "commands", "projections", "access"]),
     ("daybook", EVERYTHING_BELOW),
 ];
-const EVERYTHING_BELOW: &[&str] = &[
-    "domain",
-    "postgres",
-    "migrations",
-    "commands",
-    "projections",
-    "access",
-    "inference",
-    "sandbox",
-    "graphql",
-];
+const EVERYTHING_BELOW: &[&str] =
+    &["domain", "postgres", "migrations", "commands", "projections", "access", "inference", "sandbox", "graphql"];
 /// These test and measure the others, and nobody uses them.
 const OUTSIDE: [&str; 2] = ["tests", "tests/benches"];
 /// What tests inside a crate may use besides: a database of the present shape.
@@ -48,10 +36,7 @@ pub fn metadata() -> Value {
         .output()
         .expect("cargo can be run");
     let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "cargo metadata failed: {complaint}"
-    );
+    assert!(output.status.success(), "cargo metadata failed: {complaint}");
     serde_json::from_slice(&output.stdout).expect("cargo metadata writes JSON")
 }
 
@@ -63,7 +48,8 @@ pub fn findings(metadata: &Value) -> Vec<String> {
             continue;
         }
         let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == folder) else {
-            findings.push(format!("{folder}/: unknown crate; give it a line in arrows::ARROWS and a place in the picture"));
+            findings
+                .push(format!("{folder}/: unknown crate; give it a line in arrows::ARROWS and a place in the picture"));
             continue;
         };
         for dependency in list(&package["dependencies"]) {
@@ -71,8 +57,7 @@ pub fn findings(metadata: &Value) -> Vec<String> {
                 continue;
             };
             let for_tests = dependency["kind"] == "dev";
-            let fine = allowed.contains(&used.as_str())
-                || (for_tests && FOR_TESTS.contains(&used.as_str()));
+            let fine = allowed.contains(&used.as_str()) || (for_tests && FOR_TESTS.contains(&used.as_str()));
             if !fine {
                 findings.push(format!(
                     "{folder}/Cargo.toml uses `{used}`; allowed are {allowed:?}: move what both need into one of these, \
@@ -86,19 +71,13 @@ pub fn findings(metadata: &Value) -> Vec<String> {
 
 /// The packages of the workspace are in `packages`; this is the folder of one.
 pub fn folder_of(package: &Value) -> String {
-    let manifest = Path::new(
-        package["manifest_path"]
-            .as_str()
-            .expect("a package has a manifest"),
-    );
+    let manifest = Path::new(package["manifest_path"].as_str().expect("a package has a manifest"));
     relative(manifest.parent().expect("a manifest is in a folder"))
 }
 
 /// The folder of a dependency that is a member of the workspace.
 fn member(dependency: &Value) -> Option<String> {
-    dependency["path"]
-        .as_str()
-        .map(|path| relative(Path::new(path)))
+    dependency["path"].as_str().map(|path| relative(Path::new(path)))
 }
 
 fn relative(folder: &Path) -> String {

@@ -11,11 +11,7 @@ use tree::Tree;
 
 /// Fails with all findings at once: one rule is often broken in several places.
 fn assert_none(rule: &str, findings: Vec<String>) {
-    assert!(
-        findings.is_empty(),
-        "\n{rule}\n  {}\n",
-        findings.join("\n  ")
-    );
+    assert!(findings.is_empty(), "\n{rule}\n  {}\n", findings.join("\n  "));
 }
 
 #[test]
@@ -30,10 +26,7 @@ fn arrows_between_crates_point_down() {
 fn the_domain_is_pure() {
     let mut findings = pure::forbidden_dependencies(&arrows::metadata());
     findings.extend(pure::asynchronous_code(&Tree::read()));
-    assert_none(
-        "The domain decides and nothing else; effects belong in `commands` or a worker:",
-        findings,
-    );
+    assert_none("The domain decides and nothing else; effects belong in `commands` or a worker:", findings);
 }
 
 #[test]
@@ -54,10 +47,7 @@ fn crates_introduce_themselves() {
 
 #[test]
 fn forbidden_words_do_not_occur() {
-    assert_none(
-        "Something that we do not write here:",
-        words::findings(&Tree::read()),
-    );
+    assert_none("Something that we do not write here:", words::findings(&Tree::read()));
 }
 
 #[test]

@@ -17,16 +17,15 @@ pub fn forbidden_dependencies(metadata: &Value) -> Vec<String> {
         .filter(|dependency| dependency["kind"] != "dev")
         .filter_map(|dependency| dependency["name"].as_str())
         .filter(|name| FORBIDDEN.contains(name))
-        .map(|name| format!("domain/Cargo.toml depends on `{name}`: let the caller do it, and add a field to the command"))
+        .map(|name| {
+            format!("domain/Cargo.toml depends on `{name}`: let the caller do it, and add a field to the command")
+        })
         .collect()
 }
 
 pub fn asynchronous_code(tree: &Tree) -> Vec<String> {
     let mut findings = Vec::new();
-    for file in tree
-        .with_extension(&["rs"])
-        .filter(|file| file.is_in("domain/src/"))
-    {
+    for file in tree.with_extension(&["rs"]).filter(|file| file.is_in("domain/src/")) {
         for (number, _, line) in file.lines() {
             if ASYNCHRONOUS.iter().any(|word| line.contains(word)) {
                 findings.push(format!(

@@ -4,19 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders with files that nobody here wrote by hand.
-const SKIPPED_FOLDERS: [&str; 7] = [
-    "target",
-    "node_modules",
-    "dist",
-    "gen",
-    "coverage",
-    "test-results",
-    ".git",
-];
-const TEXT_EXTENSIONS: [&str; 15] = [
-    "rs", "ts", "tsx", "js", "mjs", "css", "html", "sql", "graphql", "toml", "md", "yml", "yaml",
-    "sh", "py",
-];
+const SKIPPED_FOLDERS: [&str; 7] = ["target", "node_modules", "dist", "gen", "coverage", "test-results", ".git"];
+const TEXT_EXTENSIONS: [&str; 15] =
+    ["rs", "ts", "tsx", "js", "mjs", "css", "html", "sql", "graphql", "toml", "md", "yml", "yaml", "sh", "py"];
 const TEXT_NAMES: [&str; 3] = ["Makefile", "Dockerfile", "run"];
 
 /// Every text file of the checkout.
@@ -40,10 +30,7 @@ pub enum Part {
 /// The folder that holds the workspace.
 pub fn root() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests
-        .parent()
-        .expect("the tests are a folder of the workspace")
-        .to_path_buf()
+    tests.parent().expect("the tests are a folder of the workspace").to_path_buf()
 }
 
 impl Tree {
@@ -55,9 +42,7 @@ impl Tree {
     }
 
     pub fn with_extension(&self, extensions: &[&str]) -> impl Iterator<Item = &SourceFile> {
-        self.files
-            .iter()
-            .filter(|file| extensions.contains(&file.extension()))
+        self.files.iter().filter(|file| extensions.contains(&file.extension()))
     }
 }
 
@@ -85,9 +70,7 @@ fn is_text(name: &str) -> bool {
 
 impl SourceFile {
     pub fn extension(&self) -> &str {
-        self.path
-            .rsplit_once('.')
-            .map_or("", |(_, extension)| extension)
+        self.path.rsplit_once('.').map_or("", |(_, extension)| extension)
     }
 
     pub fn is_in(&self, folder: &str) -> bool {
@@ -96,8 +79,7 @@ impl SourceFile {
 
     /// Files that are tests as a whole.
     pub fn is_test(&self) -> bool {
-        let in_tests =
-            self.is_in("tests/") || self.path.contains("/tests/") || self.path.contains("/e2e/");
+        let in_tests = self.is_in("tests/") || self.path.contains("/tests/") || self.path.contains("/e2e/");
         let name = self.path.rsplit('/').next().unwrap_or(&self.path);
         let named_so = name == "tests.rs" || name.contains(".test.") || name.contains(".spec.");
         in_tests || named_so
@@ -106,11 +88,7 @@ impl SourceFile {
     /// Lines with their number from 1 and their part; comments are left out. In a Rust file everything from
     /// `#[cfg(test)]` before a block to the brace that closes it at the same indentation is a test.
     pub fn lines(&self) -> Vec<(usize, Part, &str)> {
-        let whole = if self.is_test() {
-            Part::Test
-        } else {
-            Part::Product
-        };
+        let whole = if self.is_test() { Part::Test } else { Part::Product };
         let mut lines = Vec::new();
         let mut test_ends_with: Option<String> = None;
         let mut attribute_seen = false;
@@ -124,11 +102,7 @@ impl SourceFile {
                 }
             }
             attribute_seen |= trimmed.starts_with("#[cfg(test)]");
-            let part = if test_ends_with.is_some() {
-                Part::Test
-            } else {
-                whole
-            };
+            let part = if test_ends_with.is_some() { Part::Test } else { whole };
             if !trimmed.starts_with("//") {
                 lines.push((index + 1, part, line));
             }

@@ -4,10 +4,7 @@ use crate::tree::{self, Part, SourceFile, Tree};
 
 /// The only places that know SQL, each with what it keeps there. In tests SQL may stand anywhere.
 const SQL_FOLDERS: [(&str, &str); 4] = [
-    (
-        "commands/src/",
-        "the log, and the stores beside it: blobs, secrets, heartbeats",
-    ),
+    ("commands/src/", "the log, and the stores beside it: blobs, secrets, heartbeats"),
     ("projections/", "read tables"),
     ("migrations/", "the tables themselves"),
     ("access/src/", "the two look-ups of sign-in"),
@@ -94,9 +91,7 @@ const OURSELVES: &str = "tests/tidy/";
 
 pub fn findings(tree: &Tree) -> Vec<String> {
     let files = tree.files.iter().filter(|file| !file.is_in(OURSELVES));
-    files
-        .flat_map(|file| FORBIDDEN.iter().flat_map(|rule| occurrences(file, rule)))
-        .collect()
+    files.flat_map(|file| FORBIDDEN.iter().flat_map(|rule| occurrences(file, rule))).collect()
 }
 
 fn occurrences(file: &SourceFile, rule: &Forbidden) -> Vec<String> {
@@ -105,9 +100,7 @@ fn occurrences(file: &SourceFile, rule: &Forbidden) -> Vec<String> {
     }
     let lines = file.lines().into_iter();
     lines
-        .filter(|(_, part, line)| {
-            rule.part.is_none_or(|wanted| wanted == *part) && line.contains(rule.text)
-        })
+        .filter(|(_, part, line)| rule.part.is_none_or(|wanted| wanted == *part) && line.contains(rule.text))
         .map(|(number, ..)| format!("{}:{number}: `{}`: {}", file.path, rule.text, rule.way_out))
         .collect()
 }
@@ -138,9 +131,7 @@ pub fn machine_paths(tree: &Tree) -> Vec<String> {
     let mut findings = Vec::new();
     for file in tree.files.iter().filter(|file| !file.is_in(OURSELVES)) {
         for (index, line) in file.text.lines().enumerate() {
-            let named = checkout
-                .as_ref()
-                .is_some_and(|path| line.contains(path.as_str()));
+            let named = checkout.as_ref().is_some_and(|path| line.contains(path.as_str()));
             if named || HOMES.iter().any(|homes| names_a_person(line, homes)) {
                 findings.push(format!("{}:{}: {}", file.path, index + 1, line.trim()));
             }
@@ -165,8 +156,7 @@ fn names_a_person(line: &str, homes: &str) -> bool {
             .chars()
             .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
             .collect();
-        let begins_a_path =
-            before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | '-' | '_' | '}'));
+        let begins_a_path = before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | '-' | '_' | '}'));
         begins_a_path && !name.is_empty() && !NOBODYS_HOMES.contains(&name.as_str())
     })
 }

@@ -1,0 +1,3 @@
+//! The log and its projections on a real PostgreSQL.
+
+mod append;
