@@ -101,6 +101,4 @@ fn client(config: &OpenAiConfig, endpoint: &Url) -> Result<Client, ProviderError
 }
 
 #[cfg(test)]
-mod stub;
-#[cfg(test)]
 mod tests;

@@ -1,16 +1,18 @@
 //! Whole calls against a stub that replays exact bytes on loopback.
 
+mod stub;
+
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::stub::{End, Stub, chunk, chunked_head, cut, last_chunk, response, serve};
 use super::*;
 use crate::collect::{Answer, collect};
 use crate::provider::{FinishReason, Frame, Usage, UserAction};
 use crate::request::{Message, ModelRequest, Situation, ToolSpec};
+use stub::{End, Stub, chunk, chunked_head, cut, last_chunk, response, serve};
 
 /// Nothing on loopback takes this long; it only ends tests that would hang.
 const WATCHDOG: Duration = Duration::from_secs(30);
