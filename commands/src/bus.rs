@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn a_late_listener_begins_with_all_the_text_and_misses_nothing_after_it() {
         let bus = Bus::default();
-        let (session_id, run_id) = (SessionId::new(uuid::Uuid::now_v7()), RunId::new(uuid::Uuid::now_v7()));
+        let (session_id, run_id): (SessionId, RunId) = (crate::ids::new_id(), crate::ids::new_id());
         let writer = bus.open(session_id, run_id, LiveKind::Text, "step:1".into());
         writer.write("Hel");
         let (open, mut frames) = bus.listen(session_id);

@@ -23,5 +23,5 @@ mod system;
 pub use commands::{Commands, Done};
 pub use error::CommandError;
 pub use import::{Imported, ImportedSession};
-pub use run::{StepAnswer, StepCost, StepTicket};
+pub use run::{StepAnswer, StepCost, StepTicket, TakenStep};
 pub use session::{MessageSend, SessionStart, Started};

@@ -5,8 +5,8 @@
 
 use domain::account::{AccountCommand, AccountEvent, ChargeOrigin, SpendReserved, Usage};
 use domain::run::{
-    CompleteStep, DecideApproval, FinishCall, Run, RunCommand, RunError, RunEvent, RunRefusal, RunState, StartStep,
-    StepRef, Waiting,
+    CompleteStep, DecideApproval, FailStep, FinishCall, Run, RunCommand, RunError, RunEvent, RunRefusal, RunState,
+    StartStep, StepRef, Waiting,
 };
 use domain::workspace::{WorkspaceCommand, WorkspaceEvent};
 use domain::{Aggregate, BookId, Event, LlmCallId, NanoUsd, RequestId, RunId, ToolCallId, Viewer, WorkerId};
@@ -35,6 +35,19 @@ pub struct StepTicket {
     pub est_input_tokens: u64,
     /// The most that the answer may have.
     pub max_output_tokens: u64,
+}
+
+/// A step that a worker has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakenStep {
+    /// The book.
+    pub book_id: BookId,
+    /// The run.
+    pub run_id: RunId,
+    /// Which attempt at which step, by whom.
+    pub step: StepRef,
+    /// The call that was made.
+    pub llm_call_id: LlmCallId,
 }
 
 /// What a step's model call is charged.
@@ -117,13 +130,11 @@ impl Commands {
     /// A step is over: its outcome and its charge in one append.
     pub async fn step_finish(
         &self,
-        book_id: BookId,
-        run_id: RunId,
-        step: StepRef,
-        llm_call_id: LlmCallId,
+        taken: TakenStep,
         answer: StepAnswer,
         cost: StepCost,
     ) -> Result<Done, CommandError> {
+        let TakenStep { book_id, run_id, step, llm_call_id } = taken;
         let _turn = self.account_turn(book_id).await;
         let draft = || -> Drafting<'_> {
             Box::pin(async {
@@ -133,7 +144,7 @@ impl Commands {
                 let command = match answer.clone() {
                     StepAnswer::Completed(done) => RunCommand::CompleteStep(CompleteStep { cost_nanousd, ..*done }),
                     StepAnswer::Failed { error, retry_after_ms } => {
-                        RunCommand::FailStep { step, error, cost_nanousd, at, retry_after_ms }
+                        RunCommand::FailStep(FailStep { step, error, cost_nanousd, at, retry_after_ms })
                     }
                     StepAnswer::Interrupted { reason } => RunCommand::InterruptStep { step, reason, cost_nanousd },
                 };
@@ -184,15 +195,14 @@ impl Commands {
     /// A worker takes a tool call.
     pub async fn tool_call_start(
         &self,
-        book_id: BookId,
-        run_id: RunId,
+        (book_id, run_id): (BookId, RunId),
         tool_call_id: ToolCallId,
         worker_id: WorkerId,
         timeout_ms: u64,
     ) -> Result<Done, CommandError> {
         let command = RunCommand::StartCall { tool_call_id, worker_id, timeout_ms };
         let request = item_request(tool_call_id.uuid(), &format!("start by {worker_id}"));
-        self.decide_run(book_id, run_id, request, worker(worker_id, run_id), command).await
+        self.decide_run((book_id, run_id), request, worker(worker_id, run_id), command).await
     }
 
     /// A tool call is over: its outcome and the files it changed in one append.
@@ -232,7 +242,7 @@ impl Commands {
     ) -> Result<Done, CommandError> {
         let command = RunCommand::OrphanCall { tool_call_id, reason: reason.into(), at: self.log().now() };
         let context = Context { actor_id: "system".into(), correlation_id: Some(run_id.uuid()), causation_id: None };
-        self.decide_run(book_id, run_id, item_request(tool_call_id.uuid(), "orphan"), context, command).await
+        self.decide_run((book_id, run_id), item_request(tool_call_id.uuid(), "orphan"), context, command).await
     }
 
     /// A person answers a question.
@@ -245,14 +255,14 @@ impl Commands {
     ) -> Result<Done, CommandError> {
         let input = (run_id, decide.approval_id, format!("{:?}", decide.decision));
         let command = RunCommand::DecideApproval(decide);
-        self.decide_run(viewer.book_id, run_id, request(request_id, &input), by(viewer, run_id.uuid()), command).await
+        self.decide_run((viewer.book_id, run_id), request(request_id, &input), by(viewer, run_id.uuid()), command).await
     }
 
     /// A person has a failed run tried again.
     pub async fn run_retry(&self, viewer: &Viewer, request_id: RequestId, run_id: RunId) -> Result<Done, CommandError> {
         let command = RunCommand::Retry { requested_by: viewer.actor() };
         let request = request(request_id, &(run_id, "retry"));
-        self.decide_run(viewer.book_id, run_id, request, by(viewer, run_id.uuid()), command).await
+        self.decide_run((viewer.book_id, run_id), request, by(viewer, run_id.uuid()), command).await
     }
 
     /// A person stops a run; a model call that is under way is charged by estimate.
@@ -290,8 +300,7 @@ impl Commands {
 
     async fn decide_run(
         &self,
-        book_id: BookId,
-        run_id: RunId,
+        (book_id, run_id): (BookId, RunId),
         request: crate::log::Request,
         context: Context,
         command: RunCommand,

@@ -49,6 +49,7 @@ type Entries = Connection<String, LedgerEntry, EmptyFields, EmptyFields>;
 #[Object]
 impl AccountQuery {
     /// Postings, newest first; memo accounts (notional, imported) only where asked for.
+    #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     async fn ledger(
         &self,
         ctx: &Context<'_>,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use commands::bus::{LiveKind, Writer};
 use commands::ids::{derived, new_id};
-use commands::{CommandError, Commands, StepAnswer, StepCost, StepTicket};
+use commands::{CommandError, Commands, StepAnswer, StepCost, StepTicket, TakenStep};
 use domain::account::{TokenCounts, Usage, UsageSource};
 use domain::run::{self, CompleteStep, RequestedCall, RunError, RunEvent, SaidText, StepRef, Waiting};
 use domain::{BookId, LlmCallId, RunId, SessionId, WorkerId};
@@ -154,8 +154,9 @@ impl InferenceWorker {
         let Item::Step { step_no, attempt, llm_call_id: Some(llm_call_id), .. } = open.row.item else { return };
         let step = StepRef { step_no, attempt, worker_id };
         let answer = StepAnswer::Interrupted { reason: "the server that worked on it stopped".into() };
+        let taken = TakenStep { book_id: open.book_id, run_id: open.run_id, step, llm_call_id };
         let commands = &self.shared.commands;
-        let freed = commands.step_finish(open.book_id, open.run_id, step, llm_call_id, answer, StepCost::Estimate);
+        let freed = commands.step_finish(taken, answer, StepCost::Estimate);
         if let Err(error) = freed.await {
             tracing::info!(%error, run_id = %open.run_id, "a dead worker's step was left to others");
         }
@@ -184,7 +185,7 @@ impl InferenceWorker {
             Outcome::Failed(error) => failed(error, step.attempt),
             Outcome::Unwanted => return Ok(()),
         };
-        self.shared.commands.step_finish(book_id, run_id, step, llm_call_id, answer, cost).await?;
+        self.shared.commands.step_finish(TakenStep { book_id, run_id, step, llm_call_id }, answer, cost).await?;
         Ok(())
     }
 

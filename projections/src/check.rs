@@ -1,6 +1,8 @@
 //! Compares what serves with what the log says: folds every projection into a scratch build and compares both, book by
 //! book, at one position, by row count and by a digest that does not depend on the order of rows.
 
+use std::ops::Range;
+
 use domain::BookId;
 use sqlx::postgres::PgPool;
 use sqlx::{Connection, PgConnection, Row};
@@ -60,7 +62,7 @@ async fn compare(db: &mut PgConnection, projection: &dyn Apply, scratch: &Build)
     let mut comparisons = vec![];
     for book in books {
         let book_id = BookId::new(book.get("book_id"));
-        let near = fold_to(db, projection, scratch, book_id, 0, book.get("position")).await?;
+        let near = fold_to(db, projection, scratch, book_id, 0..book.get("position")).await?;
         // Under the book's lock nobody posts, so both stand still at one position while they are compared.
         let mut tx = db.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
@@ -72,7 +74,7 @@ async fn compare(db: &mut PgConnection, projection: &dyn Apply, scratch: &Build)
             .bind(book_id.uuid())
             .fetch_one(&mut *tx)
             .await?;
-        let position = fold_to(&mut tx, projection, scratch, book_id, near, at.get("position")).await?;
+        let position = fold_to(&mut tx, projection, scratch, book_id, near..at.get("position")).await?;
         let (serving_rows, serving_digest) = digest(&mut tx, &serving, book_id).await?;
         let (rebuilt_rows, rebuilt_digest) = digest(&mut tx, scratch, book_id).await?;
         tx.commit().await?;
@@ -93,15 +95,14 @@ async fn fold_to(
     projection: &dyn Apply,
     scratch: &Build,
     book_id: BookId,
-    from: i64,
-    to: i64,
+    positions: Range<i64>,
 ) -> Result<i64, FeedError> {
-    let mut at = from;
+    let Range { start: mut at, end: to } = positions;
     while at < to {
         let events = feed::page(db, book_id, at, PAGE.min(to - at)).await?;
         let Some(last) = events.last().map(|event| event.position) else { break };
         let mut tx = db.begin().await?;
-        post(&mut tx, projection, scratch, book_id, at, &events).await?;
+        post(&mut tx, projection, scratch, at, &events).await?;
         tx.commit().await?;
         at = last;
     }

@@ -124,7 +124,7 @@ impl Runner {
             }
             let news = &events[events.partition_point(|event| event.position <= at)..];
             let mut savepoint = tx.begin().await?;
-            match post(&mut savepoint, projection.as_ref(), build, book_id, at, news).await {
+            match post(&mut savepoint, projection.as_ref(), build, at, news).await {
                 Ok(()) => savepoint.commit().await?,
                 Err(error) => {
                     tracing::error!(%error, projection = build.projection, %book_id, after = at, "a projection stopped");
@@ -171,11 +171,11 @@ pub(crate) async fn post(
     db: &mut PgConnection,
     projection: &dyn Apply,
     build: &Build,
-    book_id: BookId,
     at: i64,
     events: &[Recorded],
 ) -> sqlx::Result<()> {
-    let Some(last) = events.last().map(|event| event.position) else { return Ok(()) };
+    let Some(Recorded { position: last, book_id, .. }) = events.last() else { return Ok(()) };
+    let (last, book_id) = (*last, *book_id);
     projection.apply(db, &build.schema, book_id, events).await?;
     let moved = sqlx::query(
         "INSERT INTO checkpoints (schema_name, book_id, position) SELECT $1, $2, $4 WHERE $3 = 0 \

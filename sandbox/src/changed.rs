@@ -49,6 +49,7 @@ pub(crate) async fn since(
     Ok(events)
 }
 
+#[expect(clippy::too_many_arguments, reason = "each is a thing of its own, and the callers stand above")]
 async fn change(
     pool: &PgPool,
     root: &Path,

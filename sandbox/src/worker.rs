@@ -151,7 +151,7 @@ impl SandboxWorker {
         let timeout =
             tools::catalogue().iter().find(|spec| spec.name == taken.tool).map_or(Duration::ZERO, |s| s.timeout);
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        commands.tool_call_start(book_id, run_id, tool_call_id, self.shared.worker_id, timeout_ms).await?;
+        commands.tool_call_start((book_id, run_id), tool_call_id, self.shared.worker_id, timeout_ms).await?;
         let root = self.shared.workspaces.join(taken.workspace_id.uuid().to_string());
         let outcome = self.make(&taken, &root).await?;
         let changes = self.changes(&taken, root).await?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use commands::Commands;
 use commands::database::{self, Installation};
+use commands::ids::new_id;
 use commands::log::Log;
 use daybook_postgres::Cluster;
 use projections::{Reader, Runner};
@@ -52,7 +53,7 @@ impl Database {
     pub async fn empty() -> PgConnectOptions {
         let url = tokio::task::spawn_blocking(|| cluster().url()).await.expect("the cluster starts");
         let options = PgConnectOptions::from_str(&url).expect("the cluster's URL is one");
-        let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+        let name = format!("test_{}", new_id::<()>().uuid().simple());
         let mut db = options.connect().await.expect("the cluster answers");
         db.execute(format!("CREATE DATABASE {name}").as_str()).await.expect("a database can be made");
         options.database(&name)
@@ -65,6 +66,7 @@ impl Database {
     }
 
     /// Another process's door to the same log: its own sequencer, caches and connections.
+    #[expect(clippy::disallowed_methods, reason = "a test's clock is the real one")]
     pub async fn log(&self) -> Log {
         let pool = database::writer_pool(self.options.clone()).await.expect("the database answers");
         Log::start(self.options.clone(), pool, Arc::new(chrono::Utc::now))

@@ -1,11 +1,12 @@
 //! Rows of the log as columns: what one statement inserts for a whole batch.
 
 use domain::chain::{self, Hash, Header, SALT_BYTES};
-use domain::{BookId, EventId, Timestamp};
+use domain::{BookId, Timestamp};
 use uuid::Uuid;
 
 use super::cache::Head;
 use super::{Append, Context};
+use crate::ids::new_id;
 
 /// The events of a batch for one book, column by column, chained to the head that was last seen.
 pub(super) struct Rows {
@@ -66,7 +67,7 @@ impl Rows {
                     stream_id: stream.stream_id,
                     sequence,
                     session_id: stream.session_id,
-                    event_id: EventId::new(Uuid::now_v7()),
+                    event_id: new_id(),
                     event_type: stored.name,
                     event_version: stored.version,
                     occurred_at: micros(append.occurred_at),

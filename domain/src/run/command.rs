@@ -23,18 +23,7 @@ pub enum RunCommand {
     /// The worker's step is over.
     CompleteStep(CompleteStep),
     /// The worker's step failed.
-    FailStep {
-        /// Which one.
-        step: StepRef,
-        /// How.
-        error: RunError,
-        /// What it cost all the same.
-        cost_nanousd: NanoUsd,
-        /// When.
-        at: Timestamp,
-        /// How long to wait before another attempt, if there is one.
-        retry_after_ms: u64,
-    },
+    FailStep(FailStep),
     /// The worker of a step is gone.
     InterruptStep {
         /// Which one.
@@ -108,6 +97,21 @@ pub struct StartStep {
     pub est_nanousd: NanoUsd,
     /// When.
     pub at: Timestamp,
+}
+
+/// The model did not answer.
+#[derive(Debug, Clone)]
+pub struct FailStep {
+    /// Which attempt at which step, by whom.
+    pub step: StepRef,
+    /// How.
+    pub error: RunError,
+    /// What it cost all the same.
+    pub cost_nanousd: NanoUsd,
+    /// When.
+    pub at: Timestamp,
+    /// How long to wait before another attempt, if there is one.
+    pub retry_after_ms: u64,
 }
 
 /// What the model answered.

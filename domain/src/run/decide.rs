@@ -24,9 +24,7 @@ impl Aggregate for Run {
             RunCommand::Steer { message_id, content } => draft.steer(*message_id, content)?,
             RunCommand::StartStep(start) => draft.start_step(start)?,
             RunCommand::CompleteStep(complete) => draft.complete_step(complete)?,
-            RunCommand::FailStep { step, error, cost_nanousd, at, retry_after_ms } => {
-                draft.fail_step(step, error, *cost_nanousd, *at, *retry_after_ms)?;
-            }
+            RunCommand::FailStep(fail) => draft.fail_step(fail)?,
             RunCommand::InterruptStep { step, reason, cost_nanousd } => {
                 draft.interrupt_step(step, reason, *cost_nanousd)?;
             }
@@ -191,27 +189,20 @@ impl Draft {
         self.after_step(step_no, goes_on, done.at)
     }
 
-    fn fail_step(
-        &mut self,
-        wanted: &StepRef,
-        error: &RunError,
-        cost_nanousd: crate::NanoUsd,
-        at: crate::Timestamp,
-        retry_after_ms: u64,
-    ) -> Result<(), RunRefusal> {
-        let step = self.step(wanted)?;
+    fn fail_step(&mut self, fail: &FailStep) -> Result<(), RunRefusal> {
+        let step = self.step(&fail.step)?;
         let (_, llm_call_id) = step.started.expect("`step` found the attempt that is under way");
-        let (step_no, attempt) = (step.step_no, step.attempt);
-        self.push(StepFailed { step_no, attempt, llm_call_id, error: error.clone(), cost_nanousd });
-        if !error.retryable || attempt >= MAX_STEP_ATTEMPTS {
-            return self.fail(error.clone());
+        let (step_no, attempt, error) = (step.step_no, step.attempt, fail.error.clone());
+        self.push(StepFailed { step_no, attempt, llm_call_id, error, cost_nanousd: fail.cost_nanousd });
+        if !fail.error.retryable || attempt >= MAX_STEP_ATTEMPTS {
+            return self.fail(fail.error.clone());
         }
-        let wait = chrono::TimeDelta::milliseconds(i64::try_from(retry_after_ms).unwrap_or(i64::MAX / 2_000));
+        let wait = chrono::TimeDelta::milliseconds(i64::try_from(fail.retry_after_ms).unwrap_or(i64::MAX / 2_000));
         self.push(StepRequested {
             step_no,
             attempt: attempt + 1,
             purpose: step.purpose,
-            not_before: at.checked_add_signed(wait),
+            not_before: fail.at.checked_add_signed(wait),
         });
         Ok(())
     }

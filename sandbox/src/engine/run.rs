@@ -68,6 +68,7 @@ fn check(engine: &ProcessEngine, spec: &Spec, exec: &Exec) -> Result<(), EngineE
 }
 
 /// Reads until both streams have ended and bubblewrap is gone. Returns why the tree was killed, if it was.
+#[expect(clippy::too_many_arguments, reason = "each is a thing of its own, and there is one caller")]
 async fn drive(
     launched: &mut Launched,
     stdin: Option<Vec<u8>>,

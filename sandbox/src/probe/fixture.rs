@@ -29,6 +29,7 @@ pub(super) struct Sandbox {
 }
 
 impl Sandbox {
+    #[expect(clippy::disallowed_methods, reason = "the time only makes a name that nobody else has")]
     pub(super) fn make(engine: &ProcessEngine, limits: Limits) -> Result<Self, EngineError> {
         let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -131,7 +131,7 @@ fn the_example_reads_as_its_docs_say() {
 }
 
 /// Ids in order and every text inline or not: what a caller brings along.
-fn written(bytes: &[u8]) -> (Record, Vec<String>) {
+fn written(bytes: &[u8]) -> (commands::ImportedSession, Vec<String>) {
     let trajectory = parse("run.traj", bytes).unwrap();
     let mut next = 0_u128;
     let mut new_id = || {

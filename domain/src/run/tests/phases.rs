@@ -42,14 +42,14 @@ fn command(run: &Run, pick: u8, detail: u8, n: u128) -> RunCommand {
     let tools = ["bash", "run_tests", "write_file", "read_file"];
     let tool = |i: u8| tools[usize::from(detail.wrapping_add(i)) % tools.len()];
     let (a, b) = ((1_000_000 + n * 2, tool(0), WRITES), (1_000_001 + n * 2, tool(1), WRITES));
-    let answer = |calls: &[(u128, &str, &str)]| match answer(step_no, detail % 3 == 0, calls) {
+    let answer = |calls: &[(u128, &str, &str)]| match answer(step_no, detail.is_multiple_of(3), calls) {
         RunCommand::CompleteStep(mut done) => {
             done.step.attempt = attempt;
             RunCommand::CompleteStep(done)
         }
         other => other,
     };
-    let error = RunError { retryable: detail % 2 == 0, ..RunError::limit("no") };
+    let error = RunError { retryable: detail.is_multiple_of(2), ..RunError::limit("no") };
     let step = step_ref(step_no, attempt);
     match pick % 16 {
         0..=2 => start(step_no, attempt),
@@ -59,14 +59,14 @@ fn command(run: &Run, pick: u8, detail: u8, n: u128) -> RunCommand {
         6 | 7 => start_call(open_call),
         8 => finish_call(open_call, None),
         9 => finish_call(open_call, Some((1, u32::from(detail % 2)))),
-        10 => decide(open_call, Decision::Grant(if detail % 2 == 0 { Scope::Once } else { Scope::Run })),
+        10 => decide(open_call, Decision::Grant(if detail.is_multiple_of(2) { Scope::Once } else { Scope::Run })),
         11 => decide(some_call, Decision::Deny("no".into())),
         12 => RunCommand::InterruptStep { step, reason: "gone".into(), cost_nanousd: NanoUsd(1) },
         13 => RunCommand::OrphanCall { tool_call_id: call_id(open_call), reason: "gone".into(), at: at(4) },
         14 if detail < 40 => cancel(),
         14 => RunCommand::Retry { requested_by: "user:1".into() },
         _ if detail < 60 => {
-            RunCommand::FailStep { step, error, cost_nanousd: NanoUsd(1), at: at(4), retry_after_ms: 1 }
+            RunCommand::FailStep(FailStep { step, error, cost_nanousd: NanoUsd(1), at: at(4), retry_after_ms: 1 })
         }
         _ => RunCommand::Steer { message_id: MessageId::new(uuid(n)), content: Content::inline("more") },
     }

@@ -148,12 +148,14 @@ fn a_passing_failure_is_tried_again_later_and_a_lasting_one_ends_the_run() {
         user_action: UserAction::Retry,
         message: "slow down".into(),
     };
-    let fail = |retryable| RunCommand::FailStep {
-        step: step_ref(1, 1),
-        error: error(retryable),
-        cost_nanousd: NanoUsd(1),
-        at: at(10),
-        retry_after_ms: 2_000,
+    let fail = |retryable| {
+        RunCommand::FailStep(FailStep {
+            step: step_ref(1, 1),
+            error: error(retryable),
+            cost_nanousd: NanoUsd(1),
+            at: at(10),
+            retry_after_ms: 2_000,
+        })
     };
     let later = planning().when(fail(true)).then_types(&["step.failed", "step.requested"]);
     assert!(
