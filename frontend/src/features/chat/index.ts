@@ -1,0 +1,3 @@
+export { Chat } from './components/Chat';
+export { Composer } from './components/Composer';
+export { Markdown } from './components/Markdown';

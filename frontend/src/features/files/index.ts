@@ -1,0 +1,3 @@
+export { DiffView } from './DiffView';
+export { FileDelta } from './FileDelta';
+export { FileList } from './FileList';

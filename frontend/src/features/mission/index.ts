@@ -1,0 +1,2 @@
+export { MissionControl } from './MissionControl';
+export { missionSearch } from './model/search';

@@ -1,0 +1,2 @@
+export { ModelBanner } from './ModelBanner';
+export { ModelLabel } from './ModelLabel';

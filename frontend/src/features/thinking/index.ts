@@ -1,0 +1,1 @@
+export { Thinking } from './Thinking';
