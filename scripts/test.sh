@@ -36,4 +36,4 @@ stage 'client: packages' make --no-print-directory frontend/node_modules/.packag
 stage 'client: types, lints, unit tests, build' in_client npm run check
 stage 'program: build' cargo build --profile quick -p daybook
 stage 'program: tests' cargo test --profile quick --workspace --exclude daybook-benches
-stage 'browser tests' in_client npm run e2e
+stage 'browser tests' scripts/browser-tests.sh

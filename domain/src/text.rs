@@ -57,7 +57,9 @@ impl MessageText {
             return line.to_owned();
         }
         let cut: String = line.chars().take(79).collect();
-        format!("{}…", cut.trim_end())
+        // Between two words, unless the line is one long word.
+        let end = cut.rfind(' ').filter(|end| *end > 40).unwrap_or(cut.len());
+        format!("{}…", cut[..end].trim_end())
     }
 }
 
@@ -109,6 +111,7 @@ mod tests {
     #[test]
     fn a_title_is_the_first_line() {
         assert_eq!(MessageText::parse("text", "\nfix it\nplease").unwrap().title(), "fix it");
-        assert!(MessageText::parse("text", "word ".repeat(50)).unwrap().title().ends_with('…'));
+        assert!(MessageText::parse("text", "word ".repeat(50)).unwrap().title().ends_with("word…"));
+        assert_eq!(MessageText::parse("text", "w".repeat(500)).unwrap().title().chars().count(), 80);
     }
 }

@@ -8,7 +8,7 @@ use commands::bus::{LiveKind, Writer};
 use commands::ids::{derived, new_id};
 use commands::{CommandError, Commands, StepAnswer, StepCost, StepTicket, TakenStep};
 use domain::account::{TokenCounts, Usage, UsageSource};
-use domain::run::{self, CompleteStep, RequestedCall, RunError, RunEvent, SaidText, StepRef, Waiting};
+use domain::run::{self, CompleteStep, RequestedCall, RunError, RunEvent, RunState, SaidText, StepRef, Waiting};
 use domain::{BookId, LlmCallId, RunId, SessionId, WorkerId};
 use futures_util::StreamExt;
 use projections::Runner;
@@ -154,6 +154,11 @@ impl InferenceWorker {
         let Item::Step { step_no, attempt, llm_call_id: Some(llm_call_id), .. } = open.row.item else { return };
         let step = StepRef { step_no, attempt, worker_id };
         let answer = StepAnswer::Interrupted { reason: "the server that worked on it stopped".into() };
+        // The read model may be a moment behind: the step may be over.
+        match self.shared.commands.run(open.book_id, open.run_id).await {
+            Ok(run) if run.state.state().is_some_and(|state| waits_for(state, llm_call_id)) => {}
+            _ => return,
+        }
         let taken = TakenStep { book_id: open.book_id, run_id: open.run_id, step, llm_call_id };
         let commands = &self.shared.commands;
         let freed = commands.step_finish(taken, answer, StepCost::Estimate);
@@ -261,10 +266,7 @@ impl InferenceWorker {
 
     async fn still_wanted(&self, taken: &Taken) -> bool {
         match self.shared.commands.run(taken.book_id, taken.run_id).await {
-            Ok(run) => run.state.state().is_some_and(|state| match state.waiting {
-                Waiting::Step(step) => step.started.is_some_and(|(_, call)| call == taken.llm_call_id),
-                _ => false,
-            }),
+            Ok(run) => run.state.state().is_some_and(|state| waits_for(state, taken.llm_call_id)),
             // The database is away; the call goes on, and its answer is refused later if nobody wants it.
             Err(_) => true,
         }
@@ -316,6 +318,11 @@ impl InferenceWorker {
         };
         Ok((StepAnswer::Completed(Box::new(done)), usage.map_or(StepCost::Estimate, StepCost::Used)))
     }
+}
+
+/// Whether a run waits for the answer to this model call.
+fn waits_for(state: &RunState, llm_call_id: LlmCallId) -> bool {
+    matches!(state.waiting, Waiting::Step(step) if step.started.is_some_and(|(_, call)| call == llm_call_id))
 }
 
 /// The words of an earlier run: what was asked and what was said, without the calls.

@@ -135,6 +135,16 @@ impl SandboxWorker {
     }
 
     async fn free(&self, open: &Open, tool_call_id: ToolCallId) {
+        // The read model may be a moment behind: the call may be over.
+        match self.shared.commands.run(open.book_id, open.run_id).await {
+            Ok(run)
+                if run
+                    .state
+                    .state()
+                    .and_then(|s| s.call(tool_call_id))
+                    .is_some_and(|c| c.state != CallState::Settled) => {}
+            _ => return,
+        }
         let reason = "the server that ran it stopped";
         let freed = self.shared.commands.tool_call_orphan(open.book_id, open.run_id, tool_call_id, reason).await;
         if let Err(error) = freed {

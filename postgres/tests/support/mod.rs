@@ -152,6 +152,7 @@ pub fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
+#[expect(unsafe_code, reason = "a signal has no safe wrapper in the standard library")]
 pub fn kill(pid: i32) {
     // SAFETY: touches no memory.
     assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0, "process {pid} lives");

@@ -18,7 +18,10 @@ const SessionStart = graphql(`
   }
 `);
 
-/** Starts a session with a task. The same task again after a lost answer carries the same request id. */
+/**
+ * Starts a session with a task. The same task again after a lost answer carries the same request id.
+ * A request id that is given is that of the demo, which starts by itself on a first visit.
+ */
 export function useStartSession(onStarted: (sessionId: string) => void): {
   start: (text: string, requestId?: string) => void;
   starting: boolean;
@@ -29,7 +32,7 @@ export function useStartSession(onStarted: (sessionId: string) => void): {
   const start = async (text: string, given?: string) => {
     if (submission.current?.text !== text) submission.current = { text, requestId: given ?? newRequestId() };
     const { requestId } = submission.current;
-    const { data } = await send({ input: { requestId, text } });
+    const { data } = await send({ input: { requestId, text, demo: given !== undefined } });
     if (!data) return;
     submission.current = null;
     onStarted(data.sessionStart.session.id);
