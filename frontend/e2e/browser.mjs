@@ -63,8 +63,17 @@ export async function setTheme(page, theme) {
   await page.waitForFunction((name) => document.documentElement.dataset.theme === name, theme);
 }
 
+/** Colours change over a tenth of a second; what is between two themes belongs to neither. */
+function transitionsEnd(page) {
+  return page.evaluate(async () => {
+    const transitions = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
+    await Promise.allSettled(transitions.map((transition) => transition.finished));
+  });
+}
+
 /** Violations of WCAG A and AA and of good practice, one line each. */
 export async function axeViolations(page) {
+  await transitionsEnd(page);
   if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(AXE);
   const { violations } = await page.evaluate(
     (tags) => window.axe.run(document, { runOnly: { type: 'tag', values: tags } }),
