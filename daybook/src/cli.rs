@@ -54,6 +54,7 @@ enum Command {
     #[command(after_help = "Example:\n  daybook import docs/examples/off-by-one.traj")]
     Import(Import),
     /// List sessions, newest first
+    #[command(after_help = "Example:\n  daybook sessions --limit 5")]
     Sessions(Listing),
     /// Show what happened in a session, line by line
     #[command(after_help = "Example:\n  daybook timeline session:01900000-0000-7000-8000-000000000001")]
@@ -65,6 +66,7 @@ enum Command {
     #[command(after_help = "Example:\n  daybook rebuild --check")]
     Rebuild(Rebuild),
     /// Try the sandbox's escapes and show what holds on this machine
+    #[command(after_help = "Example:\n  daybook doctor")]
     Doctor(Json),
 }
 
@@ -162,6 +164,7 @@ pub struct Json {
 #[derive(Subcommand, Clone)]
 enum Audit {
     /// Recompute the hash chain of every book and name the first position that does not hold
+    #[command(after_help = "Example:\n  daybook audit verify --json")]
     Verify(Json),
 }
 

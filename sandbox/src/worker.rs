@@ -172,7 +172,9 @@ impl SandboxWorker {
 
     async fn make(&self, taken: &Taken, root: &std::path::Path) -> Result<ToolOutcome, CommandError> {
         let commands = &self.shared.commands;
-        let uid = Some(engine::uid_for(&taken.workspace_id.to_string()));
+        // Only root can give files to another user; an ordinary user's sandbox runs as that user.
+        let drops = self.shared.engine.as_ref().is_ok_and(ProcessEngine::drops_uid);
+        let uid = drops.then(|| engine::uid_for(&taken.workspace_id.to_string()));
         if let Err(error) =
             std::fs::create_dir_all(root).map_err(EngineError::from).and_then(|()| engine::prepare_workspace(root, uid))
         {
