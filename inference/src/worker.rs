@@ -204,9 +204,9 @@ impl InferenceWorker {
         let run = self.shared.commands.run(book_id, run_id).await?;
         let Some(state) = run.state.state() else { return Ok(None) };
         let mut messages = vec![Message::System(SYSTEM_PROMPT.into())];
-        for (earlier, _) in
-            projections::run::of_session(&mut *pool.acquire().await?, book_id, state.session_id()).await?
-        {
+        // The connection goes back before others are asked for.
+        let runs = projections::run::of_session(&mut *pool.acquire().await?, book_id, state.session_id()).await?;
+        for (earlier, _) in runs {
             if earlier < run_id {
                 messages.extend(words(self.conversation(book_id, earlier).await?));
             }

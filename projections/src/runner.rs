@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::BookId;
+use futures::StreamExt;
 use sqlx::postgres::{PgListener, PgPool};
 use sqlx::{Acquire, PgConnection, Row};
 use tokio::sync::{Notify, watch};
@@ -17,6 +18,8 @@ use crate::projection;
 
 /// How often the runner looks without having been woken. Wake-ups are hints; this look is the truth.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many books are posted at once; each takes a connection.
+const BOOKS_AT_ONCE: usize = 4;
 /// The channel on which appends are announced.
 const CHANNEL: &str = "daybook_log";
 
@@ -93,8 +96,10 @@ impl Runner {
         .fetch_all(&mut *db)
         .await?;
         drop(db);
+        // A book that cannot be read does not keep the others waiting.
         let books = behind.into_iter().map(|row| self.catch_up_book(BookId::new(row.get("book_id"))));
-        futures::future::try_join_all(books).await.map(|_| ())
+        let results: Vec<_> = futures::stream::iter(books).buffer_unordered(BOOKS_AT_ONCE).collect().await;
+        results.into_iter().collect()
     }
 
     async fn catch_up_book(&self, book_id: BookId) -> Result<(), FeedError> {
@@ -132,9 +137,8 @@ impl Runner {
                 }
             }
         }
+        let reached = self.checkpoints(&mut tx, book_id).await?.values().min().copied().unwrap_or(0);
         tx.commit().await?;
-        let mut db = self.shared.pool.acquire().await?;
-        let reached = self.checkpoints(&mut db, book_id).await?.values().min().copied().unwrap_or(0);
         self.publish(book_id, reached);
         Ok(reached > from && events.len() as i64 == PAGE)
     }
