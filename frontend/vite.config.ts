@@ -4,7 +4,7 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 
 /** Where `npm run dev` finds GraphQL: a Daybook server, or the fake one (`npm run fake`). */
-const server = process.env.DAYBOOK_SERVER ?? 'http://127.0.0.1:4600';
+const server = process.env.DAYBOOK_SERVER ?? 'http://127.0.0.1:6813';
 const proxied = { target: server, changeOrigin: false };
 
 export default defineConfig({

@@ -88,9 +88,10 @@ CREATE TABLE secrets (
     expires_at timestamptz NOT NULL
 );
 
--- One heartbeat per process, by the database's clock: it says whose work is free.
+-- One heartbeat per process, by the database's clock: it says whose work is free, and which model it asks.
 CREATE TABLE workers (
     worker_id uuid PRIMARY KEY,
+    model text NOT NULL,
     beat_at timestamptz NOT NULL
 );
 

@@ -61,8 +61,6 @@ package() {
     compiler:apk) echo build-base ;;
     compiler:pacman) echo base-devel ;;
     compiler:*) echo gcc make ;;
-    redis:apt-get) echo redis-server ;;
-    redis:*) echo redis ;;
     *) echo "$1" ;;
   esac
 }
@@ -86,7 +84,6 @@ list_missing() {
   node_is_new_enough || missing+=(node)
   postgres_is_new_enough || missing+=(postgres)
   if [ "$purpose" = test ]; then
-    have redis-server || missing+=(redis)
     have_browser || missing+=(chromium)
   fi
 }

@@ -39,6 +39,7 @@ impl Access {
     /// Opens the door. On a first start the built-in user is registered.
     pub async fn open(commands: Commands) -> Result<Self, CommandError> {
         let user = commands.demo_user().await?;
+        secrets::sweep(commands.log().pool(), commands.log().now()).await?;
         let book_id = commands.installation().home_book;
         let demo = Viewer { user_id: user.user_id, book_id, role: Role::Admin, name: user.name };
         Ok(Self { commands, demo: Arc::new(demo) })

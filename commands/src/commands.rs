@@ -139,7 +139,7 @@ impl Commands {
             let occurred_at = self.log().now();
             let append = Append { book_id, request: Some(request), context: context.clone(), occurred_at, streams };
             match self.log().append(append).await {
-                Ok(appended) if appended.last - appended.first + 1 == answer.len() as i64 => {
+                Ok(appended) if !appended.repeated => {
                     return Ok(Done { position: appended.last, answer });
                 }
                 // The same request was faster in another task or process: its answer is the answer.

@@ -1,6 +1,6 @@
 //! Heartbeats: one row per process, by the database's clock, says whose work is free.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::WorkerId;
@@ -23,17 +23,17 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Enters this process and keeps it alive.
-    pub async fn register(pool: PgPool) -> sqlx::Result<Self> {
+    /// Enters this process, which asks this model, and keeps it alive.
+    pub async fn register(pool: PgPool, model: String) -> sqlx::Result<Self> {
         let id: WorkerId = new_id();
-        beat(&pool, id).await?;
+        beat(&pool, id, &model).await?;
         let beating = tokio::spawn({
             let pool = pool.clone();
             async move {
                 let mut ticks = tokio::time::interval(BEAT);
                 loop {
                     ticks.tick().await;
-                    if let Err(error) = beat(&pool, id).await {
+                    if let Err(error) = beat(&pool, id, &model).await {
                         tracing::warn!(%error, "the heartbeat was not written");
                     }
                 }
@@ -55,22 +55,23 @@ impl Worker {
     }
 }
 
-async fn beat(pool: &PgPool, id: WorkerId) -> sqlx::Result<()> {
+async fn beat(pool: &PgPool, id: WorkerId, model: &str) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO workers (worker_id, beat_at) VALUES ($1, now()) \
+        "INSERT INTO workers (worker_id, model, beat_at) VALUES ($1, $2, now()) \
          ON CONFLICT (worker_id) DO UPDATE SET beat_at = now()",
     )
     .bind(id.uuid())
+    .bind(model)
     .execute(pool)
     .await?;
     Ok(())
 }
 
-/// The processes that live.
-pub async fn alive(pool: &PgPool) -> sqlx::Result<BTreeSet<WorkerId>> {
-    let rows = sqlx::query("SELECT worker_id FROM workers WHERE beat_at > now() - make_interval(secs => $1)")
+/// The processes that live, each with the model that it asks.
+pub async fn alive(pool: &PgPool) -> sqlx::Result<BTreeMap<WorkerId, String>> {
+    let rows = sqlx::query("SELECT worker_id, model FROM workers WHERE beat_at > now() - make_interval(secs => $1)")
         .bind(DEAD_AFTER_SECONDS)
         .fetch_all(pool)
         .await?;
-    Ok(rows.into_iter().map(|row| WorkerId::new(row.get("worker_id"))).collect())
+    Ok(rows.into_iter().map(|row| (WorkerId::new(row.get("worker_id")), row.get("model"))).collect())
 }

@@ -134,7 +134,7 @@ pub struct Listing {
 /// Whose timeline.
 #[derive(Args, Clone)]
 pub struct Timeline {
-    /// The session: its id, or the beginning of its UUID
+    /// The session's id, as `daybook sessions` shows it
     pub session: String,
     /// One JSON object per line
     #[arg(long)]

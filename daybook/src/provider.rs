@@ -16,7 +16,8 @@ use inference::request::ToolSpec;
 pub const HOW_TO_CHANGE: &str = "Set these before starting Daybook, for any OpenAI-compatible server (OpenAI, Ollama, \
     llama.cpp, vLLM, …):\n\n```sh\nexport DAYBOOK_MODEL_URL=http://127.0.0.1:11434/v1\nexport \
     DAYBOOK_MODEL_NAME=qwen2.5-coder\nexport DAYBOOK_MODEL_KEY=…            # where the server wants one\nexport \
-    DAYBOOK_MODEL_PRICE=0.15/0.60    # USD per million tokens, input/output\n```";
+    DAYBOOK_MODEL_PRICE=0.15/0.60    # USD per million tokens, input/output\nexport DAYBOOK_MODEL_CONTEXT=128000       # \
+    tokens that it can read\n```";
 
 /// The provider in force, and its price set in the price list.
 pub async fn open(commands: &Commands) -> anyhow::Result<Arc<dyn Provider>> {

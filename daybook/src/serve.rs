@@ -57,9 +57,8 @@ async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> 
     let app = router(&node, schema, client, allowed);
     let link = node.access.demo_link(demo).await?;
     println!("listening on http://{address}");
-    if demo || wanted.bind.is_loopback() {
-        println!("\nOpen this link; it signs you in for the next 12 hours:\n\n    http://{address}{link}\n");
-    }
+    let host = wanted.allow_host.first().map_or_else(|| address.to_string(), Clone::clone);
+    println!("\nOpen this link; it signs you in for the next 12 hours:\n\n    http://{host}{link}\n");
     if demo && !wanted.no_open {
         open_browser(&format!("http://{address}{link}"));
     }

@@ -17,6 +17,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::cli::{NO, OK, Place, Run};
 use crate::node::Node;
+use crate::out::say;
 use crate::provider;
 use crate::workers::Workers;
 
@@ -32,7 +33,9 @@ pub async fn run(place: &Place, wanted: &Run) -> anyhow::Result<u8> {
     let provider = provider::open(&node.commands).await?;
     let model = format!("{}/{}", provider.name(), provider.model());
     if provider.name() == "scripted" && !wanted.json {
-        eprintln!("The model is scripted: a built-in demonstration that calls no AI. `daybook --help` says more.");
+        eprintln!(
+            "The model is scripted: a built-in demonstration that calls no AI. For a real one set DAYBOOK_MODEL_URL and\nDAYBOOK_MODEL_NAME (and DAYBOOK_MODEL_KEY) to any OpenAI-compatible server."
+        );
     }
     let workers = Workers::start(&node, provider).await?;
     let viewer = node.access.demo_user().clone();
@@ -103,11 +106,11 @@ impl Terminal<'_> {
                 "position": recorded.position, "type": stored.name, "actor": recorded.actor_id,
                 "recordedAt": recorded.recorded_at, "payload": payload,
             });
-            println!("{line}");
+            say!("{line}");
         }
         let Event::Run(event) = &recorded.event else { return Ok(Next::GoOn) };
         if !self.wanted.json {
-            self.tell(event, streamed);
+            self.tell(event, streamed)?;
         }
         Ok(match event {
             RunEvent::ApprovalRequested(e) => Next::Ask(e.approval_id),
@@ -117,38 +120,39 @@ impl Terminal<'_> {
         })
     }
 
-    fn tell(&self, event: &RunEvent, streamed: &mut bool) {
+    fn tell(&self, event: &RunEvent, streamed: &mut bool) -> anyhow::Result<()> {
         match event {
-            RunEvent::RunPhaseChanged(e) => println!("\n── {:?} ── {}", e.to, e.reason),
+            RunEvent::RunPhaseChanged(e) => say!("\n── {:?} ── {}", e.to, e.reason),
             RunEvent::AssistantMessageCompleted(e) => {
                 // What was streamed stands there already.
                 if !std::mem::take(streamed) {
                     print!("{}", e.content.text);
                 }
-                println!();
+                say!();
             }
-            RunEvent::ToolCallRequested(e) => println!("→ {} {}", e.tool, head(&e.arguments.text, OUTPUT_SHOWN)),
-            RunEvent::ApprovalRequested(e) => println!("? approval needed: {}", e.reason),
-            RunEvent::ApprovalDenied(e) => println!("✗ denied {}", e.reason),
+            RunEvent::ToolCallRequested(e) => say!("→ {} {}", e.tool, head(&e.arguments.text, OUTPUT_SHOWN)),
+            RunEvent::ApprovalRequested(e) => say!("? approval needed: {}", e.reason),
+            RunEvent::ApprovalDenied(e) => say!("✗ denied {}", e.reason),
             RunEvent::ToolCallSucceeded(e) => {
-                println!("{}", indent(head(&e.output.text, OUTPUT_SHOWN)));
+                say!("{}", indent(head(&e.output.text, OUTPUT_SHOWN)));
                 if let Some(code) = e.exit_code.filter(|code| *code != 0) {
-                    println!("  exit status {code}");
+                    say!("  exit status {code}");
                 }
             }
-            RunEvent::ToolCallFailed(e) => println!("✗ {}: {}", e.code, e.message),
-            RunEvent::ToolCallOrphaned(e) => println!("✗ orphaned: {}", e.reason),
-            RunEvent::TestsRan(e) => println!("tests: {} passed, {} failed, {} skipped", e.passed, e.failed, e.skipped),
-            RunEvent::StepFailed(e) => println!("✗ {}", e.error.message),
+            RunEvent::ToolCallFailed(e) => say!("✗ {}: {}", e.code, e.message),
+            RunEvent::ToolCallOrphaned(e) => say!("✗ orphaned: {}", e.reason),
+            RunEvent::TestsRan(e) => say!("tests: {} passed, {} failed, {} skipped", e.passed, e.failed, e.skipped),
+            RunEvent::StepFailed(e) => say!("✗ {}", e.error.message),
             RunEvent::RunCompleted(e) => {
                 let seconds = e.duration_ms.unwrap_or(0) / 1000;
                 let session = self.started.session_id;
-                println!("\n✓ done in {} steps and {seconds} s, {} USD\n  {session}", e.steps, e.cost_nanousd);
+                say!("\n✓ done in {} steps and {seconds} s, {} USD\n  {session}", e.steps, e.cost_nanousd);
             }
-            RunEvent::RunFailed(e) => println!("\n✗ failed: {}\n  {}", e.error.message, self.started.session_id),
-            RunEvent::RunCancelled(_) => println!("\n✗ cancelled\n  {}", self.started.session_id),
+            RunEvent::RunFailed(e) => say!("\n✗ failed: {}\n  {}", e.error.message, self.started.session_id),
+            RunEvent::RunCancelled(_) => say!("\n✗ cancelled\n  {}", self.started.session_id),
             _ => {}
         }
+        Ok(())
     }
 
     async fn decide(&self, approval_id: domain::ApprovalId) -> anyhow::Result<()> {

@@ -21,7 +21,7 @@ pub struct Workers {
 impl Workers {
     /// Begins to work.
     pub async fn start(node: &Node, provider: Arc<dyn Provider>) -> anyhow::Result<Self> {
-        let worker = Worker::register(node.pool.clone()).await?;
+        let worker = Worker::register(node.pool.clone(), format!("{}/{}", provider.name(), provider.model())).await?;
         let (commands, runner) = (node.commands.clone(), node.runner.clone());
         let workspaces = node.data.join("workspaces");
         std::fs::create_dir_all(&workspaces).with_context(|| format!("making {}", workspaces.display()))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::content::head;
-use domain::run::{self, CallFailure, PlanItem, PlanStatus, RunEvent};
+use domain::run::{self, CallFailure, PlanItem, RunEvent};
 use domain::{BookId, Content, ToolCallId};
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
@@ -23,6 +23,8 @@ pub struct Conversation {
     /// What the model says in the step that is being read.
     said: String,
     asked: Vec<ToolCall>,
+    /// Plans among what was asked; they are answered at once.
+    planned: Vec<String>,
     /// Calls whose results are still to come; they must follow the words that asked for them.
     unanswered: BTreeSet<ToolCallId>,
     /// What people said meanwhile.
@@ -120,8 +122,10 @@ impl Conversation {
 
     fn plan(&mut self, items: &[PlanItem], step_no: u32) {
         self.situation.has_plan = true;
-        let lines: Vec<_> = items.iter().map(|item| format!("- [{}] {}", mark(item.status), item.text)).collect();
-        self.said = format!("{}\n\nPlan:\n{}", self.said, lines.join("\n")).trim_start().to_owned();
+        // The call itself is not in the log, its plan is; one call a step is all that a plan needs.
+        let (id, name) = (format!("plan_{step_no}"), run::PLAN_TOOL.to_owned());
+        self.planned.push(id.clone());
+        self.asked.push(ToolCall { id, name, arguments: json!({ "items": items }).to_string() });
         self.situation.calls.push(CallSummary {
             tool: run::PLAN_TOOL.into(),
             arguments: json!({ "items": items }),
@@ -152,6 +156,8 @@ impl Conversation {
         if !text.is_empty() || !calls.is_empty() {
             self.messages.push(Message::Assistant { text, calls });
         }
+        let noted = |call_id| Message::Tool { call_id, content: "The plan is noted.".into() };
+        self.messages.extend(self.planned.drain(..).map(noted));
         self.let_waiting_in();
     }
 
@@ -183,14 +189,6 @@ impl Conversation {
 
 fn call_id(id: ToolCallId) -> String {
     format!("call_{}", id.uuid().simple())
-}
-
-fn mark(status: PlanStatus) -> char {
-    match status {
-        PlanStatus::Pending => ' ',
-        PlanStatus::InProgress => '~',
-        PlanStatus::Done => 'x',
-    }
 }
 
 fn phase(phase: run::Phase) -> Phase {

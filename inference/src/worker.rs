@@ -121,7 +121,7 @@ impl InferenceWorker {
                     if alive.is_none() {
                         alive = Some(commands::workers::alive(self.shared.commands.log().pool()).await?);
                     }
-                    if alive.as_ref().is_some_and(|alive| !alive.contains(&worker_id)) {
+                    if alive.as_ref().is_some_and(|alive| !alive.contains_key(&worker_id)) {
                         self.free(&open, worker_id).await;
                     }
                 }
@@ -169,6 +169,9 @@ impl InferenceWorker {
 
     async fn work(&self, book_id: BookId, run_id: RunId, step: StepRef) -> Result<(), CommandError> {
         let llm_call_id: LlmCallId = new_id();
+        if !self.is_ours(book_id, run_id).await? {
+            return Ok(());
+        }
         let Some((session_id, request)) = self.request(book_id, run_id).await? else { return Ok(()) };
         let ticket = StepTicket {
             book_id,
@@ -192,6 +195,18 @@ impl InferenceWorker {
         };
         self.shared.commands.step_finish(TakenStep { book_id, run_id, step, llm_call_id }, answer, cost).await?;
         Ok(())
+    }
+
+    /// Whether this process is to answer: it asks the run's model, or nobody alive does.
+    async fn is_ours(&self, book_id: BookId, run_id: RunId) -> Result<bool, CommandError> {
+        let run = self.shared.commands.run(book_id, run_id).await?;
+        let Some(state) = run.state.state() else { return Ok(false) };
+        let wanted = &state.request.model;
+        if *wanted == self.model() {
+            return Ok(true);
+        }
+        let alive = commands::workers::alive(self.shared.commands.log().pool()).await?;
+        Ok(!alive.values().any(|model| model == wanted))
     }
 
     /// The model as charges name it.
@@ -294,8 +309,11 @@ impl InferenceWorker {
         };
         let (mut plan, mut calls) = (None, vec![]);
         for (index, call) in answer.calls.into_iter().enumerate() {
-            if call.name == run::PLAN_TOOL {
-                plan = plan_of(&call.arguments).or(plan);
+            // A plan that cannot be read goes on as a call, which fails and tells the model how to write one.
+            if call.name == run::PLAN_TOOL
+                && let Some(items) = plan_of(&call.arguments)
+            {
+                plan = Some(items);
                 continue;
             }
             calls.push(RequestedCall {

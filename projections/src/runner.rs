@@ -1,8 +1,8 @@
 //! Posts events into read tables: finds books that have grown, reads each page once, and commits rows and checkpoints
 //! of all projections together. Any process may run one; a lock per book makes them take turns.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::BookId;
@@ -34,6 +34,8 @@ struct Shared {
     projections: Vec<Box<dyn Apply>>,
     builds: Vec<Build>,
     progress: watch::Sender<HashMap<BookId, i64>>,
+    /// Builds that failed in a book, by schema. They are tried again at every look.
+    stopped: Mutex<BTreeSet<(String, BookId)>>,
     wake: Notify,
 }
 
@@ -52,8 +54,8 @@ impl Runner {
         let mut db = pool.acquire().await?;
         let builds = build::ensure(&mut db, &projections).await?;
         drop(db);
-        let shared =
-            Shared { pool, projections, builds, progress: watch::Sender::new(HashMap::new()), wake: Notify::new() };
+        let (progress, stopped, wake) = (watch::Sender::new(HashMap::new()), Mutex::default(), Notify::new());
+        let shared = Shared { pool, projections, builds, progress, stopped, wake };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -116,31 +118,51 @@ impl Runner {
             .execute(&mut *tx)
             .await?;
         let checkpoints = self.checkpoints(&mut tx, book_id).await?;
-        let from = checkpoints.values().min().copied().unwrap_or(0);
+        let from = self.reached(&checkpoints, book_id);
         let events = feed::page(&mut tx, book_id, from, PAGE).await?;
-        let Some(last) = events.last().map(|event| event.position) else {
-            self.publish(book_id, from);
-            return Ok(false);
-        };
+        let to = events.last().map_or(from, |event| event.position);
         for (projection, build) in self.shared.projections.iter().zip(&self.shared.builds) {
             let at = checkpoints.get(&build.schema).copied().unwrap_or(0);
-            if at >= last {
-                continue;
-            }
-            let news = &events[events.partition_point(|event| event.position <= at)..];
+            // One that stopped earlier is tried again from where it stopped.
+            let own = if at < from { feed::page(&mut tx, book_id, at, PAGE).await? } else { vec![] };
+            let page = if at < from { &own } else { &events };
+            let news = &page[page.partition_point(|event| event.position <= at)..];
             let mut savepoint = tx.begin().await?;
             match post(&mut savepoint, projection.as_ref(), build, at, news).await {
-                Ok(()) => savepoint.commit().await?,
+                Ok(()) => {
+                    savepoint.commit().await?;
+                    let at = news.last().map_or(at, |event| event.position);
+                    self.stopped(&build.schema, book_id, at < from);
+                }
                 Err(error) => {
                     tracing::error!(%error, projection = build.projection, %book_id, after = at, "a projection stopped");
                     savepoint.rollback().await?;
+                    self.stopped(&build.schema, book_id, true);
                 }
             }
         }
-        let reached = self.checkpoints(&mut tx, book_id).await?.values().min().copied().unwrap_or(0);
+        let checkpoints = self.checkpoints(&mut tx, book_id).await?;
         tx.commit().await?;
-        self.publish(book_id, reached);
-        Ok(reached > from && events.len() as i64 == PAGE)
+        self.publish(book_id, self.reached(&checkpoints, book_id));
+        Ok(to > from && events.len() as i64 == PAGE)
+    }
+
+    /// How far the projections of a book have come; one that stopped does not hold up the others.
+    fn reached(&self, checkpoints: &BTreeMap<String, i64>, book_id: BookId) -> i64 {
+        let stopped = self.shared.stopped.lock().expect("no holder panics");
+        let healthy = checkpoints.iter().filter(|(schema, _)| !stopped.contains(&((*schema).clone(), book_id)));
+        let reached = healthy.map(|(_, position)| *position).min();
+        reached.or_else(|| checkpoints.values().min().copied()).unwrap_or(0)
+    }
+
+    fn stopped(&self, schema: &str, book_id: BookId, stopped: bool) {
+        let mut all = self.shared.stopped.lock().expect("no holder panics");
+        let key = (schema.to_owned(), book_id);
+        if stopped {
+            all.insert(key)
+        } else {
+            all.remove(&key)
+        };
     }
 
     async fn checkpoints(&self, db: &mut PgConnection, book_id: BookId) -> sqlx::Result<BTreeMap<String, i64>> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use commands::bus::{LiveKind, Writer};
 use commands::{CommandError, Commands};
-use domain::run::{CallFailure, CallResult, CallState, FinishCall, RunState, TestReport};
+use domain::run::{CallFailure, CallResult, CallState, FinishCall, PLAN_TOOL, RunState, TestReport};
 use domain::sandbox::{CheckOutcome, SandboxCheck, SandboxLimit, SandboxProbed};
 use domain::{BookId, Content, RunId, SessionId, ToolCallId, WorkerId, WorkspaceId};
 use projections::Runner;
@@ -112,7 +112,7 @@ impl SandboxWorker {
             if alive.is_none() {
                 alive = Some(commands::workers::alive(self.shared.commands.log().pool()).await?);
             }
-            if alive.as_ref().is_some_and(|alive| !alive.contains(&worker_id)) {
+            if alive.as_ref().is_some_and(|alive| !alive.contains_key(&worker_id)) {
                 self.free(&open, tool_call_id).await;
             }
         }
@@ -172,6 +172,11 @@ impl SandboxWorker {
 
     async fn make(&self, taken: &Taken, root: &std::path::Path) -> Result<ToolOutcome, CommandError> {
         let commands = &self.shared.commands;
+        if taken.tool == PLAN_TOOL {
+            let words =
+                "update_plan takes items: a list of {text, status}, where status is pending, in_progress or done.";
+            return Ok(failed("BAD_PLAN", words.to_owned()));
+        }
         // Only root can give files to another user; an ordinary user's sandbox runs as that user.
         let drops = self.shared.engine.as_ref().is_ok_and(ProcessEngine::drops_uid);
         let uid = drops.then(|| engine::uid_for(&taken.workspace_id.to_string()));

@@ -43,7 +43,7 @@ impl BookCache {
         Self { head, streams: LruCache::new(STREAMS), requests: LruCache::new(REQUESTS) }
     }
 
-    /// Moves to a newer head that another process wrote, and takes in which streams and requests it touched.
+    /// Moves to a newer head that another process wrote, and takes in which streams it touched. Requests are looked up.
     pub async fn refresh(&mut self, db: &mut PgConnection, book_id: BookId, head: Head) -> sqlx::Result<()> {
         if head.position == self.head.position {
             return Ok(());
@@ -118,7 +118,7 @@ pub(super) async fn look_up_request(
     row.map(|row| {
         let first: i64 = row.get("position");
         let events: Option<i64> = row.get("events");
-        let appended = Appended { first, last: first + events.unwrap_or(1) - 1 };
+        let appended = Appended { first, last: first + events.unwrap_or(1) - 1, repeated: true };
         Ok(Known { hash: hash_of(&row, "request_hash")?, appended })
     })
     .transpose()

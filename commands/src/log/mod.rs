@@ -75,14 +75,23 @@ pub struct Append {
     pub streams: Vec<StreamAppend>,
 }
 
-/// Where an append stands in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where an append stands in the log. A repeated answer equals the first one.
+#[derive(Debug, Clone, Copy)]
 pub struct Appended {
     /// The position of its first event.
     pub first: i64,
     /// The position of its last event.
     pub last: i64,
+    /// Whether the request had been answered before: then nothing of this append was written.
+    pub repeated: bool,
 }
+
+impl PartialEq for Appended {
+    fn eq(&self, other: &Self) -> bool {
+        (self.first, self.last) == (other.first, other.last)
+    }
+}
+impl Eq for Appended {}
 
 /// Why an append was refused. Nothing of it is in the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -153,7 +153,7 @@ impl Sequencer {
             let rows = staged.rows.entry(book_id).or_insert_with(|| Rows::after(book_id, book.head));
             let first = rows.after.position + 1;
             rows.push(&job.append, now);
-            let appended = Appended { first, last: rows.after.position };
+            let appended = Appended { first, last: rows.after.position, repeated: false };
             staged.accepted.push((job, appended));
         }
         staged.rows.retain(|_, rows| !rows.is_empty());
@@ -236,6 +236,7 @@ impl Sequencer {
             book.streams.put(stream.stream_id, stream.expected + length(stream.events.len()));
         }
         if let Some(request) = append.request {
+            let appended = Appended { repeated: true, ..appended };
             book.requests.put(request.id, Known { hash: request.hash, appended });
         }
     }

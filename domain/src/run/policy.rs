@@ -76,6 +76,10 @@ impl ApprovalPolicy {
             return Verdict::Block(why);
         }
         match (self, tool) {
+            // A command that cannot be read here, because it is very long or no JSON, was not checked either.
+            (_, "bash") if command.is_none() => {
+                Verdict::Ask("the command could not be read and so not be checked".into())
+            }
             (Self::Trusted, _) => Verdict::Allow,
             (_, "bash") if command.as_deref().is_some_and(only_reads) => Verdict::Allow,
             (_, "bash") => Verdict::Ask("this command may change something".into()),
@@ -164,6 +168,8 @@ mod tests {
 
     #[test]
     fn arguments_that_are_no_json_ask() {
-        assert!(matches!(ApprovalPolicy::Standard.verdict("bash", "not json"), Verdict::Ask(_)));
+        for policy in [ApprovalPolicy::Careful, ApprovalPolicy::Standard, ApprovalPolicy::Trusted] {
+            assert!(matches!(policy.verdict("bash", "not json"), Verdict::Ask(_)));
+        }
     }
 }
