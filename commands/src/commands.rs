@@ -131,7 +131,17 @@ impl Commands {
             if let Some(before) = self.log().answered(book_id, request).await? {
                 return self.first_answer(book_id, before).await;
             }
-            let streams: Vec<_> = draft().await?.into_iter().filter(|stream| !stream.events.is_empty()).collect();
+            let mut drafted = draft().await;
+            if let Ok(streams) = &mut drafted {
+                streams.retain(|stream| !stream.events.is_empty());
+            }
+            // Refused or already so may be because this very request was carried out since it was looked up.
+            if drafted.as_ref().map_or(true, Vec::is_empty)
+                && let Some(before) = self.log().answered(book_id, request).await?
+            {
+                return self.first_answer(book_id, before).await;
+            }
+            let streams = drafted?;
             if streams.is_empty() {
                 return Ok(Done { position: self.head(book_id).await?, answer: vec![] });
             }

@@ -60,7 +60,7 @@ enum Command {
     #[command(after_help = "Example:\n  daybook timeline session:01900000-0000-7000-8000-000000000001")]
     Timeline(Timeline),
     /// Check the log
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  daybook audit verify")]
     Audit(Audit),
     /// Fold the log again
     #[command(after_help = "Example:\n  daybook rebuild --check")]

@@ -67,7 +67,8 @@ struct Taken {
 /// How a model call ended.
 enum Outcome {
     Answered(Box<Answer>, Timing),
-    Failed(ProviderError),
+    /// It broke off; whether anything of an answer had come.
+    Failed(ProviderError, bool),
     /// Its step is no longer wanted; whoever ended it has charged it.
     Unwanted,
 }
@@ -190,7 +191,7 @@ impl InferenceWorker {
         let taken = Taken { book_id, run_id, session_id, step, llm_call_id, began: Instant::now() };
         let (answer, cost) = match self.ask(&taken, request).await {
             Outcome::Answered(answer, timing) => self.answered(&taken, *answer, &timing).await?,
-            Outcome::Failed(error) => failed(error, step.attempt),
+            Outcome::Failed(error, begun) => failed(error, begun, step.attempt),
             Outcome::Unwanted => return Ok(()),
         };
         self.shared.commands.step_finish(TakenStep { book_id, run_id, step, llm_call_id }, answer, cost).await?;
@@ -262,7 +263,7 @@ impl InferenceWorker {
             let elapsed = taken.began.elapsed();
             match frame {
                 None => break,
-                Some(Err(error)) => return Outcome::Failed(error),
+                Some(Err(error)) => return Outcome::Failed(error, timing.first_frame.is_some()),
                 Some(Ok(frame)) => {
                     timing.first_frame.get_or_insert(millis(elapsed));
                     if matches!(frame, Frame::Thinking(_)) {
@@ -270,13 +271,16 @@ impl InferenceWorker {
                     }
                     shown.show(&frame);
                     if let Err(error) = collector.push(frame, elapsed) {
-                        return Outcome::Failed(error);
+                        return Outcome::Failed(error, true);
                     }
                 }
             }
         }
         timing.all = millis(taken.began.elapsed());
-        collector.finish().map_or_else(Outcome::Failed, |answer| Outcome::Answered(Box::new(answer), timing))
+        match collector.finish() {
+            Ok(answer) => Outcome::Answered(Box::new(answer), timing),
+            Err(error) => Outcome::Failed(error, timing.first_frame.is_some()),
+        }
     }
 
     async fn still_wanted(&self, taken: &Taken) -> bool {
@@ -385,7 +389,7 @@ fn plan_of(arguments: &str) -> Option<Vec<run::PlanItem>> {
 }
 
 /// A call that failed: how the run is told, and what is charged for it.
-fn failed(error: ProviderError, attempt: u32) -> (StepAnswer, StepCost) {
+fn failed(error: ProviderError, begun: bool, attempt: u32) -> (StepAnswer, StepCost) {
     let (kind, cost) = match error.kind {
         ErrorKind::Unauthorized => (run::ErrorKind::Unauthorized, StepCost::Nothing),
         ErrorKind::NotFound => (run::ErrorKind::NotFound, StepCost::Nothing),
@@ -398,6 +402,8 @@ fn failed(error: ProviderError, attempt: u32) -> (StepAnswer, StepCost) {
         ErrorKind::Timeout => (run::ErrorKind::Timeout, StepCost::Estimate),
         ErrorKind::Protocol | ErrorKind::Cancelled => (run::ErrorKind::Protocol, StepCost::Estimate),
     };
+    // However an answer broke off, what had come of it was work.
+    let cost = if begun { StepCost::Estimate } else { cost };
     let user_action = match error.user_action {
         provider::UserAction::None => run::UserAction::None,
         provider::UserAction::Retry => run::UserAction::Retry,

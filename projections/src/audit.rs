@@ -31,9 +31,17 @@ pub struct Broken {
     pub reason: String,
 }
 
-/// The books there are.
+/// The books there are: those with a head, and those with events though somebody took their head away.
 pub async fn books(pool: &PgPool) -> sqlx::Result<Vec<BookId>> {
-    let rows = sqlx::query("SELECT book_id FROM book_heads ORDER BY book_id").fetch_all(pool).await?;
+    let rows = sqlx::query(
+        "WITH RECURSIVE next AS ( \
+           (SELECT book_id FROM events ORDER BY book_id LIMIT 1) UNION ALL \
+           SELECT (SELECT e.book_id FROM events e WHERE e.book_id > next.book_id ORDER BY e.book_id LIMIT 1) \
+           FROM next WHERE next.book_id IS NOT NULL) \
+         SELECT book_id FROM next WHERE book_id IS NOT NULL UNION SELECT book_id FROM book_heads ORDER BY book_id",
+    )
+    .fetch_all(pool)
+    .await?;
     Ok(rows.into_iter().map(|row| BookId::new(row.get("book_id"))).collect())
 }
 
@@ -61,7 +69,7 @@ pub async fn verify(pool: &PgPool, book_id: BookId, mut progress: impl FnMut(i64
     }
     let row = sqlx::query(
         "SELECT count(*) AS n FROM events WHERE book_id = $1 AND (position > $2 OR position < 1) \
-         AND EXISTS (SELECT 1 FROM book_heads WHERE book_id = $1 AND position = $2)",
+         AND NOT EXISTS (SELECT 1 FROM book_heads WHERE book_id = $1 AND position <> $2)",
     )
     .bind(book_id.uuid())
     .bind(head)

@@ -162,7 +162,8 @@ impl Array {
     pub fn push(&mut self, value: Value) {
         match (self, value) {
             (Self::Uuid(column), Value::Uuid(value)) => column.push(value),
-            (Self::Text(column), Value::Text(value) | Value::Json(value)) => column.push(value),
+            (Self::Text(column), Value::Text(value)) => column.push(value.map(without_null)),
+            (Self::Text(column), Value::Json(value)) => column.push(value.map(without_escaped_null)),
             (Self::Int(column), Value::Int(value)) => column.push(value),
             (Self::Bool(column), Value::Bool(value)) => column.push(value),
             (Self::Time(column), Value::Time(value)) => column.push(value),
@@ -179,6 +180,21 @@ impl Array {
             Self::Time(column) => query.bind(column),
         }
     }
+}
+
+/// The text as a database can hold it. A null byte that a model or a tool wrote stands in the log for ever, and must
+/// not stop a read model.
+fn without_null(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
+/// The same for JSON, where a null byte is an escape and a backslash may itself be escaped.
+fn without_escaped_null(json: String) -> String {
+    if !json.contains("\\u0000") {
+        return json;
+    }
+    let pieces: Vec<_> = json.split(r"\\").map(|piece| piece.replace("\\u0000", "\u{fffd}")).collect();
+    pieces.join(r"\\")
 }
 
 /// Turns rows of values into one array per column.

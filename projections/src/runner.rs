@@ -90,14 +90,17 @@ impl Runner {
     /// Brings every book up to date.
     pub async fn catch_up(&self) -> Result<(), FeedError> {
         let mut db = self.shared.pool.acquire().await?;
-        let behind = sqlx::query(
-            "SELECT h.book_id FROM book_heads h WHERE EXISTS (SELECT 1 FROM builds b \
+        let books = sqlx::query(
+            "SELECT h.book_id, h.position, EXISTS (SELECT 1 FROM builds b \
              LEFT JOIN checkpoints c ON c.schema_name = b.schema_name AND c.book_id = h.book_id \
-             WHERE b.state = 'serving' AND coalesce(c.position, 0) < h.position)",
+             WHERE b.state = 'serving' AND coalesce(c.position, 0) < h.position) AS behind FROM book_heads h",
         )
         .fetch_all(&mut *db)
         .await?;
         drop(db);
+        let (behind, done): (Vec<_>, Vec<_>) = books.into_iter().partition(|row| row.get("behind"));
+        // What another process posted is published here as well: somebody may wait for it in this one.
+        done.iter().for_each(|row| self.publish(BookId::new(row.get("book_id")), row.get("position")));
         // A book that cannot be read does not keep the others waiting.
         let books = behind.into_iter().map(|row| self.catch_up_book(BookId::new(row.get("book_id"))));
         let results: Vec<_> = futures::stream::iter(books).buffer_unordered(BOOKS_AT_ONCE).collect().await;

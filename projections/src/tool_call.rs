@@ -62,6 +62,8 @@ pub struct Row {
     pub session_id: Option<SessionId>,
     /// Which step asked.
     pub step_no: i64,
+    /// Its place among the step's calls, from 0.
+    pub call_index: i64,
     /// The tool.
     pub tool: String,
     /// Its arguments as the model wrote them.
@@ -94,6 +96,7 @@ impl Projection for ToolCalls {
         column("run_id", Type::Uuid),
         column("session_id", Type::Uuid),
         column("step_no", Type::Int),
+        column("call_index", Type::Int),
         column("tool", Type::Text),
         column("arguments", Type::Json),
         column("status", Type::Json),
@@ -107,7 +110,7 @@ impl Projection for ToolCalls {
         column("approval", Type::Json),
     ];
     const KEY: usize = 1;
-    const EXTRA: &'static [&'static str] = &["CREATE INDEX ON {table} (book_id, run_id, tool_call_id)"];
+    const EXTRA: &'static [&'static str] = &["CREATE INDEX ON {table} (book_id, run_id, step_no, call_index)"];
 
     type Key = ToolCallId;
     type Row = Row;
@@ -123,6 +126,7 @@ impl Projection for ToolCalls {
                 run_id: RunId::new(recorded.stream_id),
                 session_id: recorded.session_id,
                 step_no: i64::from(requested.step_no),
+                call_index: i64::from(requested.index),
                 tool: requested.tool.clone(),
                 arguments: requested.arguments.clone(),
                 status: Status::Requested,
@@ -149,6 +153,7 @@ impl Projection for ToolCalls {
             row.run_id.uuid().into(),
             row.session_id.map(SessionId::uuid).into(),
             row.step_no.into(),
+            row.call_index.into(),
             (&row.tool).into(),
             Value::json(&row.arguments),
             Value::json(&row.status),
@@ -172,6 +177,7 @@ impl Projection for ToolCalls {
             run_id: RunId::new(row.get("run_id")),
             session_id: row.get::<Option<_>, _>("session_id").map(SessionId::new),
             step_no: row.get("step_no"),
+            call_index: row.get("call_index"),
             tool: row.get("tool"),
             arguments: row.get::<Json<_>, _>("arguments").0,
             status: row.get::<Json<_>, _>("status").0,
@@ -278,13 +284,14 @@ pub(crate) fn call_of(event: &Event) -> Option<ToolCallId> {
     }
 }
 
-/// The calls of a run, in order.
+/// The calls of a run, in the order in which they were asked for.
 pub async fn of_run(db: &mut PgConnection, book_id: BookId, id: RunId) -> sqlx::Result<Vec<(ToolCallId, Row)>> {
-    let rows =
-        sqlx::query("SELECT * FROM serving.tool_calls WHERE book_id = $1 AND run_id = $2 ORDER BY requested_at, tool_call_id LIMIT 5000")
-            .bind(book_id.uuid())
-            .bind(id.uuid())
-            .fetch_all(db)
-            .await?;
+    let rows = sqlx::query(
+        "SELECT * FROM serving.tool_calls WHERE book_id = $1 AND run_id = $2 ORDER BY step_no, call_index LIMIT 5000",
+    )
+    .bind(book_id.uuid())
+    .bind(id.uuid())
+    .fetch_all(db)
+    .await?;
     Ok(rows.iter().map(|row| (ToolCalls::read_key(row), ToolCalls::read_row(row))).collect())
 }

@@ -11,7 +11,7 @@ use lru::LruCache;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::Appended;
+use super::{Appended, Job};
 
 const STREAMS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 const REQUESTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
@@ -63,6 +63,18 @@ impl BookCache {
         self.head = head;
         Ok(())
     }
+
+    /// Looks up requests that are not cached: another process, or this one before it forgot, may have answered them.
+    pub async fn recall(&mut self, db: &mut PgConnection, book_id: BookId, jobs: &[Job]) -> sqlx::Result<()> {
+        let requests = jobs.iter().filter(|job| job.append.book_id == book_id).filter_map(|job| job.append.request);
+        let unknown: Vec<_> = requests.map(|request| request.id).filter(|id| !self.requests.contains(id)).collect();
+        if !unknown.is_empty() {
+            for (id, known) in look_up_requests(db, book_id, &unknown).await? {
+                self.requests.put(id, known);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Reads the head of a book, makes the book if there is none, and locks it where the caller is in a transaction.
@@ -101,27 +113,37 @@ pub(super) async fn look_up_streams(
     Ok(rows.into_iter().map(|row| (row.get("stream_id"), row.get("sequence"))).collect())
 }
 
-/// What became of a request. How many events it wrote stands in the metadata of the first.
+/// What became of a request.
 pub(super) async fn look_up_request(
     db: &mut PgConnection,
     book_id: BookId,
     request_id: RequestId,
 ) -> sqlx::Result<Option<Known>> {
-    let row = sqlx::query(
-        "SELECT position, request_hash, (metadata->>'events')::bigint AS events FROM events \
-         WHERE book_id = $1 AND request_id = $2",
+    let found = look_up_requests(db, book_id, &[request_id]).await?;
+    Ok(found.into_iter().next().map(|(_, known)| known))
+}
+
+/// What became of requests. How many events one wrote stands in the metadata of the first.
+async fn look_up_requests(
+    db: &mut PgConnection,
+    book_id: BookId,
+    requests: &[RequestId],
+) -> sqlx::Result<Vec<(RequestId, Known)>> {
+    let rows = sqlx::query(
+        "SELECT request_id, position, request_hash, (metadata->>'events')::bigint AS events FROM events \
+         WHERE book_id = $1 AND request_id = ANY ($2)",
     )
     .bind(book_id.uuid())
-    .bind(request_id.uuid())
-    .fetch_optional(db)
+    .bind(requests.iter().map(|id| id.uuid()).collect::<Vec<_>>())
+    .fetch_all(db)
     .await?;
-    row.map(|row| {
+    let known = rows.into_iter().map(|row| {
         let first: i64 = row.get("position");
         let events: Option<i64> = row.get("events");
         let appended = Appended { first, last: first + events.unwrap_or(1) - 1, repeated: true };
-        Ok(Known { hash: hash_of(&row, "request_hash")?, appended })
-    })
-    .transpose()
+        Ok((RequestId::new(row.get("request_id")), Known { hash: hash_of(&row, "request_hash")?, appended }))
+    });
+    known.collect()
 }
 
 fn hash_of(row: &sqlx::postgres::PgRow, column: &str) -> sqlx::Result<Hash> {

@@ -43,6 +43,15 @@ pub(super) struct Staged {
     pub accepted: Vec<(Job, Appended)>,
     /// Requests with the id of another in the same batch: looked at again once that one is through.
     pub deferred: Vec<Job>,
+    /// Requests that conflict with what is cached, which may be old: looked at again under a lock.
+    pub doubtful: Vec<Job>,
+}
+
+impl Staged {
+    /// Everybody who waits for an answer.
+    fn jobs(self) -> impl Iterator<Item = Job> {
+        self.accepted.into_iter().map(|(job, _)| job).chain(self.doubtful).chain(self.deferred)
+    }
 }
 
 impl Sequencer {
@@ -107,10 +116,7 @@ impl Sequencer {
         }
         match result {
             Ok(books) => self.leave(db, staged, &books).await,
-            Err(error) if is_refusal(&error) => {
-                let jobs = staged.accepted.into_iter().map(|(job, _)| job).chain(staged.deferred).collect();
-                self.failed(db, jobs, &error).await
-            }
+            Err(error) if is_refusal(&error) => self.failed(db, staged.jobs().collect(), &error).await,
             Err(error) => {
                 tracing::warn!(%error, "the connection broke during an append; settling what became of it");
                 drop(db);
@@ -125,7 +131,7 @@ impl Sequencer {
             return Err((group.jobs, error));
         }
         let now = (self.clock)();
-        let mut staged = Staged { rows: BTreeMap::new(), accepted: vec![], deferred: vec![] };
+        let mut staged = Staged { rows: BTreeMap::new(), accepted: vec![], deferred: vec![], doubtful: vec![] };
         let mut moved: HashMap<(BookId, Uuid), i64> = HashMap::new();
         let mut requests = BTreeSet::new();
         for job in group.jobs {
@@ -144,7 +150,11 @@ impl Sequencer {
                 }
             }
             if let Some(stream_id) = conflict(&job.append, book, &moved) {
-                refuse(job, AppendError::Conflict(stream_id));
+                if group.locked {
+                    refuse(job, AppendError::Conflict(stream_id));
+                } else {
+                    staged.doubtful.push(job);
+                }
                 continue;
             }
             for stream in &job.append.streams {
@@ -193,11 +203,15 @@ impl Sequencer {
                     book.streams.put(stream_id, sequence);
                 }
             }
+            if group.locked {
+                book.recall(db, book_id, &group.jobs).await?;
+            }
         }
         Ok(())
     }
 
-    /// Answers the requests of the books that were written; the others missed and are tried again under a lock.
+    /// Answers the requests of the books that were written; the others missed and are tried again under a lock, and
+    /// so is what seems to conflict.
     async fn leave(&mut self, db: PgConnection, staged: Staged, written: &[Uuid]) -> Vec<Group> {
         let mut db = db;
         if self.connector.in_transaction() && self.connector.rollback(&mut db).await.is_err() {
@@ -220,6 +234,7 @@ impl Sequencer {
                 missed.push(job);
             }
         }
+        missed.extend(staged.doubtful);
         let mut left = vec![];
         if !missed.is_empty() {
             left.push(Group { jobs: missed, locked: true });
@@ -271,15 +286,18 @@ impl Sequencer {
         error: &sqlx::Error,
     ) -> Result<Appended, AppendError> {
         let constraint = error.as_database_error().and_then(|e| e.constraint());
-        match (constraint, append.request) {
-            (Some("events_request"), Some(request)) => {
-                match cache::look_up_request(db, append.book_id, request.id).await {
-                    Ok(Some(known)) if known.hash == request.hash => Ok(known.appended),
-                    Ok(Some(_)) => Err(AppendError::RequestReused),
-                    Ok(None) | Err(_) => Err(AppendError::Unavailable),
-                }
+        // A request that was answered before breaks both rules, and PostgreSQL names the one that it looked at first.
+        if let (Some("events_request" | "events_stream"), Some(request)) = (constraint, append.request) {
+            match cache::look_up_request(db, append.book_id, request.id).await {
+                Ok(Some(known)) if known.hash == request.hash => return Ok(known.appended),
+                Ok(Some(_)) => return Err(AppendError::RequestReused),
+                Ok(None) => {}
+                Err(_) => return Err(AppendError::Unavailable),
             }
-            (Some("events_stream"), _) => {
+        }
+        match constraint {
+            Some("events_request") => Err(AppendError::Unavailable),
+            Some("events_stream") => {
                 let stream_id = append.streams.first().map_or(Uuid::nil(), |stream| stream.stream_id);
                 Err(AppendError::Conflict(stream_id))
             }
@@ -291,8 +309,7 @@ impl Sequencer {
     async fn settle(&mut self, staged: Staged) -> Vec<Group> {
         let Some(mut db) = self.connector.take().await else {
             self.books.clear();
-            let jobs = staged.accepted.into_iter().map(|(job, _)| job).chain(staged.deferred);
-            jobs.for_each(|job| refuse(job, AppendError::Unavailable));
+            staged.jobs().for_each(|job| refuse(job, AppendError::Unavailable));
             return vec![];
         };
         match self.connector.landed(&mut db, &staged.rows).await {
