@@ -19,7 +19,7 @@ pub(crate) async fn ensure(db: &mut PgConnection, projections: &[Box<dyn Apply>]
     let mut builds = vec![];
     for projection in projections {
         let mut tx = db.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(BUILD_LOCK).execute(&mut *tx).await?;
+        lock(&mut tx).await?;
         let serving =
             sqlx::query("SELECT schema_name FROM builds WHERE projection = $1 AND version = $2 AND state = 'serving'")
                 .bind(projection.name())
@@ -42,6 +42,7 @@ pub(crate) async fn ensure(db: &mut PgConnection, projections: &[Box<dyn Apply>]
 
 /// Makes the next build of a projection. A serving build of another version is retired in the same transaction.
 pub(crate) async fn create(db: &mut PgConnection, projection: &dyn Apply, state: &str) -> sqlx::Result<String> {
+    lock(db).await?;
     let row = sqlx::query("SELECT coalesce(max(build), 0) + 1 AS build FROM builds WHERE projection = $1")
         .bind(projection.name())
         .fetch_one(&mut *db)
@@ -66,6 +67,11 @@ pub(crate) async fn create(db: &mut PgConnection, projection: &dyn Apply, state:
     projection.create(db, &schema).await?;
     sqlx::query("SELECT protect_build($1)").bind(&schema).execute(db).await?;
     Ok(schema)
+}
+
+/// Builds are made one at a time; the lock goes with the transaction.
+async fn lock(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(BUILD_LOCK).execute(db).await.map(|_| ())
 }
 
 /// Lets a build serve: its view answers with the rights of whoever asks.

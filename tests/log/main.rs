@@ -1,3 +1,16 @@
 //! The log and its projections on a real PostgreSQL.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test may fail as the test itself may: at once and with what is wrong"
+)]
+
 mod append;
+mod audit;
+mod commands;
+mod fixture;
+mod isolation;
+mod model;
+mod race;
+mod runner;
+mod settle;

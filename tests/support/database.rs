@@ -66,7 +66,6 @@ impl Database {
     }
 
     /// Another process's door to the same log: its own sequencer, caches and connections.
-    #[expect(clippy::disallowed_methods, reason = "a test's clock is the real one")]
     pub async fn log(&self) -> Log {
         let pool = database::writer_pool(self.options.clone()).await.expect("the database answers");
         Log::start(self.options.clone(), pool, Arc::new(chrono::Utc::now))

@@ -1,8 +1,15 @@
 //! What end-to-end tests share: a PostgreSQL of their own, a fresh database each, and the binary.
 
+mod client;
 mod database;
+mod follower;
+pub mod http;
+mod studio;
 
+pub use client::Client;
 pub use database::{Database, recorded_runs};
+pub use follower::{Event, Follower, Frame, Live};
+pub use studio::{Folder, Studio};
 
 use std::path::PathBuf;
 
