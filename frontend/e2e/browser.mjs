@@ -63,9 +63,16 @@ export async function setTheme(page, theme) {
   await page.waitForFunction((name) => document.documentElement.dataset.theme === name, theme);
 }
 
-/** Colours change over a tenth of a second; what is between two themes belongs to neither. */
-function transitionsEnd(page) {
+/**
+ * The page has taken in its new size or theme: two frames are painted, fonts are there, and colours, which change over a
+ * tenth of a second, belong to one theme.
+ */
+export function settled(page) {
   return page.evaluate(async () => {
+    const frame = () => new Promise((painted) => requestAnimationFrame(painted));
+    await frame();
+    await frame();
+    await document.fonts.ready;
     const transitions = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
     await Promise.allSettled(transitions.map((transition) => transition.finished));
   });
@@ -73,7 +80,7 @@ function transitionsEnd(page) {
 
 /** Violations of WCAG A and AA and of good practice, one line each. */
 export async function axeViolations(page) {
-  await transitionsEnd(page);
+  await settled(page);
   if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(AXE);
   const { violations } = await page.evaluate(
     (tags) => window.axe.run(document, { runOnly: { type: 'tag', values: tags } }),

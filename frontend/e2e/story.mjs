@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { axeViolations, openBrowser, overflow, setTheme } from './browser.mjs';
+import { axeViolations, openBrowser, overflow, setTheme, settled } from './browser.mjs';
 import { positionsFromServer } from './log.mjs';
 
 const url = process.env.DAYBOOK_URL;
@@ -110,14 +110,13 @@ async function drop(page) {
     const network = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
     await cdp.send('Network.emulateNetworkConditions', { ...network, offline: true });
     await page.evaluate(() => window.__daybook.dropSocket());
-    await page.waitForTimeout(700);
+    await page.getByText(/reconnecting|offline/i).first().waitFor({ timeout: LONG });
     await cdp.send('Network.emulateNetworkConditions', { ...network, offline: false });
     await cdp.detach();
   } else {
     await page.evaluate(() => window.__daybook.dropSocket());
   }
   await page.waitForFunction((count) => window.__daybook.reconnects > count, before, { timeout: LONG });
-  await page.waitForTimeout(300);
 }
 
 async function compare(page, name) {
@@ -151,7 +150,7 @@ async function inspect(page, name) {
     await setTheme(page, theme);
     for (const [size, [width, height]] of Object.entries(SIZES)) {
       await page.setViewportSize({ width, height });
-      await page.waitForTimeout(350);
+      await settled(page);
       const { wide, cut } = await overflow(page);
       check(wide <= 0 && cut.length === 0, `${name} ${short} ${width} px: no overflow ${cut.join(' ')}`);
       const violations = await axeViolations(page);
@@ -168,7 +167,7 @@ async function shot(page, name, sizes) {
   for (const size of sizes) {
     const [width, height] = SIZES[size];
     await page.setViewportSize({ width, height });
-    await page.waitForTimeout(150);
+    await settled(page);
     await page.screenshot({ path: join(shots, `${name}-dark-${size}.png`) });
   }
   await page.setViewportSize({ width: 1440, height: 900 });
@@ -203,14 +202,14 @@ async function keyboard(page) {
   await inspect(page, 'file');
   await page.keyboard.press('Escape');
   await page.setViewportSize({ width: 320, height: 640 });
-  await page.waitForTimeout(250);
+  await settled(page);
   const narrow = await overflow(page);
   check(narrow.wide <= 0 && narrow.cut.length === 0, `320 px: no overflow ${narrow.cut.join(' ')}`);
   if (shots) await page.screenshot({ path: join(shots, 'narrow-dark.png') });
   for (const tab of ['Timeline', 'Plan, files, cost']) {
     await page.setViewportSize({ width: 390, height: 844 });
     await page.getByRole('navigation', { name: 'Views' }).getByRole('button', { name: tab }).click();
-    await page.waitForTimeout(250);
+    await settled(page);
     const { wide, cut } = await overflow(page);
     check(wide <= 0 && cut.length === 0, `phone, ${tab}: no overflow ${cut.join(' ')}`);
     const violations = await axeViolations(page);
@@ -228,6 +227,6 @@ async function elsewhere(page) {
   await inspect(page, 'ledger');
   await page.getByRole('link', { name: 'New task' }).click();
   await page.getByRole('heading', { name: 'What should the agent do?' }).waitFor();
-  await page.waitForTimeout(300);
+  await settled(page);
   await inspect(page, 'start');
 }

@@ -390,28 +390,17 @@ fn plan_of(arguments: &str) -> Option<Vec<run::PlanItem>> {
 
 /// A call that failed: how the run is told, and what is charged for it.
 fn failed(error: ProviderError, begun: bool, attempt: u32) -> (StepAnswer, StepCost) {
-    let (kind, cost) = match error.kind {
-        ErrorKind::Unauthorized => (run::ErrorKind::Unauthorized, StepCost::Nothing),
-        ErrorKind::NotFound => (run::ErrorKind::NotFound, StepCost::Nothing),
-        ErrorKind::RateLimited => (run::ErrorKind::RateLimited, StepCost::Nothing),
-        ErrorKind::ContextTooLong => (run::ErrorKind::ContextTooLong, StepCost::Nothing),
-        ErrorKind::InvalidRequest => (run::ErrorKind::InvalidRequest, StepCost::Nothing),
-        ErrorKind::Unreachable => (run::ErrorKind::Unreachable, StepCost::Nothing),
+    let cost = match error.kind {
         // The provider may have worked and will bill it.
-        ErrorKind::Server => (run::ErrorKind::Server, StepCost::Estimate),
-        ErrorKind::Timeout => (run::ErrorKind::Timeout, StepCost::Estimate),
-        ErrorKind::Protocol | ErrorKind::Cancelled => (run::ErrorKind::Protocol, StepCost::Estimate),
+        ErrorKind::Server | ErrorKind::Timeout | ErrorKind::Protocol => StepCost::Estimate,
+        _ => StepCost::Nothing,
     };
     // However an answer broke off, what had come of it was work.
     let cost = if begun { StepCost::Estimate } else { cost };
-    let user_action = match error.user_action {
-        provider::UserAction::None => run::UserAction::None,
-        provider::UserAction::Retry => run::UserAction::Retry,
-        provider::UserAction::Settings => run::UserAction::Settings,
-    };
     let backoff = BACKOFF * 2_u32.saturating_pow(attempt.saturating_sub(1).min(6));
     let retry_after_ms = millis(error.retry_after.unwrap_or(backoff).max(backoff));
-    let error = RunError { kind, retryable: error.retryable, user_action, message: error.message };
+    let ProviderError { kind, retryable, user_action, message, .. } = error;
+    let error = RunError { kind, retryable, user_action, message };
     (StepAnswer::Failed { error, retry_after_ms }, cost)
 }
 

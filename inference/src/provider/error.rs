@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+pub use domain::run::{ErrorKind, UserAction};
 
 /// What went wrong with a model call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,51 +22,13 @@ pub struct ProviderError {
     pub retry_after: Option<Duration>,
 }
 
-/// Kinds of failure. Stored in events: never rename one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorKind {
-    /// The key is missing, wrong, or not allowed to do this.
-    Unauthorized,
-    /// The server knows neither this address nor this model.
-    NotFound,
-    /// Too many requests, or the account has nothing left.
-    RateLimited,
-    /// The conversation does not fit into the model's context.
-    ContextTooLong,
-    /// The server refuses the request as it stands.
-    InvalidRequest,
-    /// The server failed.
-    Server,
-    /// No connection, or it was lost.
-    Unreachable,
-    /// The server was silent for too long.
-    Timeout,
-    /// The answer is not what the protocol allows.
-    Protocol,
-    /// Somebody cancelled the call.
-    Cancelled,
-}
-
-/// What a person can do about a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UserAction {
-    /// Nothing.
-    None,
-    /// Ask again.
-    Retry,
-    /// Change the model's settings.
-    Settings,
-}
-
 impl ProviderError {
     /// An error with what its kind usually means for retrying and for the person.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            retryable: kind.usually_retryable(),
-            user_action: kind.usual_action(),
+            retryable: usually_retryable(kind),
+            user_action: usual_action(kind),
             message: message.into(),
             retry_after: None,
         }
@@ -88,23 +50,17 @@ impl ProviderError {
     }
 }
 
-impl ErrorKind {
-    fn usually_retryable(self) -> bool {
-        match self {
-            Self::RateLimited | Self::Server | Self::Unreachable | Self::Timeout | Self::Protocol => true,
-            Self::Unauthorized | Self::NotFound | Self::ContextTooLong | Self::InvalidRequest | Self::Cancelled => {
-                false
-            }
-        }
-    }
+/// Whether the same request may succeed later, as a rule.
+fn usually_retryable(kind: ErrorKind) -> bool {
+    use ErrorKind::{Protocol, RateLimited, Server, Timeout, Unreachable};
+    matches!(kind, RateLimited | Server | Unreachable | Timeout | Protocol)
+}
 
-    fn usual_action(self) -> UserAction {
-        match self {
-            Self::Unauthorized | Self::NotFound => UserAction::Settings,
-            Self::ContextTooLong | Self::InvalidRequest => UserAction::None,
-            Self::RateLimited | Self::Server | Self::Unreachable | Self::Timeout | Self::Protocol | Self::Cancelled => {
-                UserAction::Retry
-            }
-        }
+/// What the person can do, as a rule.
+fn usual_action(kind: ErrorKind) -> UserAction {
+    match kind {
+        ErrorKind::Unauthorized | ErrorKind::NotFound => UserAction::Settings,
+        ErrorKind::ContextTooLong | ErrorKind::InvalidRequest => UserAction::None,
+        _ => UserAction::Retry,
     }
 }
