@@ -110,7 +110,10 @@ async function drop(page) {
     const network = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
     await cdp.send('Network.emulateNetworkConditions', { ...network, offline: true });
     await page.evaluate(() => window.__daybook.dropSocket());
-    await page.getByText(/reconnecting|offline/i).first().waitFor({ timeout: LONG });
+    await page
+      .getByText(/reconnecting|offline/i)
+      .first()
+      .waitFor({ timeout: LONG });
     await cdp.send('Network.emulateNetworkConditions', { ...network, offline: false });
     await cdp.detach();
   } else {
