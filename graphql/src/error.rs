@@ -26,6 +26,8 @@ pub enum ErrorCode {
     CursorExpired,
     /// An input outside its bounds.
     BadInput,
+    /// A query that is no GraphQL, does not fit the schema, or asks for too much at once.
+    BadQuery,
     /// There is no such thing, or it is another organisation's.
     NotFound,
     /// It is not in the state in which this can be asked.
@@ -65,6 +67,17 @@ impl ErrorQuery {
 pub fn refuse(code: ErrorCode, message: impl Into<String>) -> async_graphql::Error {
     let name = async_graphql::resolver_utils::enum_value(code);
     async_graphql::Error::new(message.into()).extend_with(|_, extensions| extensions.set("code", name.clone()))
+}
+
+/// Gives a code to errors that come from before any resolver: those about the query itself.
+pub fn with_codes(mut response: async_graphql::Response) -> async_graphql::Response {
+    for error in &mut response.errors {
+        let extensions = error.extensions.get_or_insert_default();
+        if extensions.get("code").is_none() {
+            extensions.set("code", async_graphql::resolver_utils::enum_value(ErrorCode::BadQuery));
+        }
+    }
+    response
 }
 
 /// What a failed command tells its caller.

@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 use domain::Viewer;
 
 use crate::Schema;
+use crate::error::with_codes;
 
 #[derive(Clone)]
 struct Api {
@@ -30,7 +31,8 @@ pub fn routes(schema: Schema, access: Access) -> Router {
 async fn query(State(api): State<Api>, headers: HeaderMap, request: GraphQLRequest) -> Response {
     match api.viewer(&headers).await {
         Ok(viewer) => {
-            GraphQLResponse::from(api.schema.execute(with(request.into_inner(), viewer)).await).into_response()
+            let response = api.schema.execute(with(request.into_inner(), viewer)).await;
+            GraphQLResponse::from(with_codes(response)).into_response()
         }
         Err(refusal) => refusal,
     }

@@ -1,5 +1,10 @@
 //! The binary, from outside: GraphQL over the wire, a real sandbox, a real PostgreSQL.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test may fail as the test itself may: at once and with what is wrong"
+)]
+
 mod acknowledged;
 mod cli;
 mod demo;

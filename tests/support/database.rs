@@ -87,6 +87,30 @@ impl Database {
     }
 }
 
+/// A test's database goes with it; that of a test that failed stays, to be looked at.
+impl Drop for Database {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        // A runtime cannot wait inside itself, so this one has a thread of its own.
+        let options = self.options.clone();
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(drop_database(options)).map_err(std::io::Error::other)
+        });
+        if !matches!(dropped.join(), Ok(Ok(()))) {
+            eprintln!("the database of a test could not be dropped");
+        }
+    }
+}
+
+async fn drop_database(options: PgConnectOptions) -> sqlx::Result<()> {
+    let name = options.get_database().expect("a test's database has a name").to_owned();
+    let mut owner = options.database("postgres").connect().await?;
+    owner.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)").as_str()).await.map(|_| ())
+}
+
 /// The folder of the shared recorded runs, where it lies beside the checkout.
 pub fn recorded_runs() -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/trajectories");

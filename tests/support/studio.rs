@@ -142,6 +142,7 @@ impl Studio {
 
 impl Drop for Studio {
     fn drop(&mut self) {
+        drop(self.serving.take());
         if std::thread::panicking() {
             let log = self.log();
             let from = log.char_indices().rev().map(|(at, _)| at).take_while(|at| log.len() - at < LOG_SHOWN).last();
