@@ -17,16 +17,26 @@ WITH head AS (
     INSERT INTO events (book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version,
         occurred_at, recorded_at, actor_id, correlation_id, causation_id, request_id, request_hash, payload,
         metadata, salt, commitment, hash)
-    SELECT $1, u.position, u.stream_id, u.sequence, u.session_id, u.event_id, u.event_type, u.event_version,
-        u.occurred_at, u.recorded_at, u.actor_id, u.correlation_id, u.causation_id, u.request_id, u.request_hash,
-        u.payload::json, u.metadata::json, u.salt, u.commitment, u.hash
-    FROM unnest($8::bigint[], $9::uuid[], $10::bigint[], $11::uuid[], $12::uuid[], $13::text[], $14::smallint[],
-        $15::timestamptz[], $16::timestamptz[], $17::text[], $18::uuid[], $19::uuid[], $20::uuid[], $21::bytea[],
-        $22::text[], $23::text[], $24::bytea[], $25::bytea[], $26::bytea[])
-        AS u (position, stream_id, sequence, session_id, event_id, event_type, event_version, occurred_at,
-            recorded_at, actor_id, correlation_id, causation_id, request_id, request_hash, payload, metadata,
-            salt, commitment, hash)
-    WHERE EXISTS (SELECT 1 FROM head)
+    SELECT book_id, unnest($8::bigint[]), unnest($9::uuid[]), unnest($10::bigint[]), unnest($11::uuid[]),
+        unnest($12::uuid[]), unnest($13::text[]), unnest($14::smallint[]), unnest($15::timestamptz[]),
+        unnest($16::timestamptz[]), unnest($17::text[]), unnest($18::uuid[]), unnest($19::uuid[]), unnest($20::uuid[]),
+        unnest($21::bytea[]), unnest($22::json[]), unnest($23::json[]), unnest($24::bytea[]), unnest($25::bytea[]),
+        unnest($26::bytea[])
+    FROM head
+)
+SELECT book_id, pg_notify($7, book_id::text || ' ' || $4::text)::text FROM head";
+
+/// The same for one event, which is all that a lone writer ever has waiting: without arrays.
+const ONE_EVENT: &str = "
+WITH head AS (
+    UPDATE book_heads SET position = $4, hash = $5, recorded_at = $6
+    WHERE book_id = $1 AND position = $2 AND hash = $3 RETURNING book_id
+), inserted AS (
+    INSERT INTO events (book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version,
+        occurred_at, recorded_at, actor_id, correlation_id, causation_id, request_id, request_hash, payload,
+        metadata, salt, commitment, hash)
+    SELECT book_id, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26
+    FROM head
 )
 SELECT book_id, pg_notify($7, book_id::text || ' ' || $4::text)::text FROM head";
 
@@ -47,16 +57,13 @@ WITH want AS (
     INSERT INTO events (book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version,
         occurred_at, recorded_at, actor_id, correlation_id, causation_id, request_id, request_hash, payload,
         metadata, salt, commitment, hash)
-    SELECT u.book_id, u.position, u.stream_id, u.sequence, u.session_id, u.event_id, u.event_type, u.event_version,
-        u.occurred_at, u.recorded_at, u.actor_id, u.correlation_id, u.causation_id, u.request_id, u.request_hash,
-        u.payload::json, u.metadata::json, u.salt, u.commitment, u.hash
-    FROM unnest($8::bigint[], $9::uuid[], $10::bigint[], $11::uuid[], $12::uuid[], $13::text[], $14::smallint[],
-        $15::timestamptz[], $16::timestamptz[], $17::text[], $18::uuid[], $19::uuid[], $20::uuid[], $21::bytea[],
-        $22::text[], $23::text[], $24::bytea[], $25::bytea[], $26::bytea[], $27::uuid[])
-        AS u (position, stream_id, sequence, session_id, event_id, event_type, event_version, occurred_at,
-            recorded_at, actor_id, correlation_id, causation_id, request_id, request_hash, payload, metadata,
-            salt, commitment, hash, book_id)
-    JOIN head USING (book_id)
+    SELECT u.* FROM (
+        SELECT unnest($27::uuid[]) AS book_id, unnest($8::bigint[]), unnest($9::uuid[]), unnest($10::bigint[]),
+            unnest($11::uuid[]), unnest($12::uuid[]), unnest($13::text[]), unnest($14::smallint[]),
+            unnest($15::timestamptz[]), unnest($16::timestamptz[]), unnest($17::text[]), unnest($18::uuid[]),
+            unnest($19::uuid[]), unnest($20::uuid[]), unnest($21::bytea[]), unnest($22::json[]), unnest($23::json[]),
+            unnest($24::bytea[]), unnest($25::bytea[]), unnest($26::bytea[])
+    ) AS u WHERE u.book_id IN (SELECT book_id FROM head)
 )
 SELECT book_id, pg_notify($7, book_id::text || ' ' || after::text)::text FROM head";
 
@@ -70,7 +77,8 @@ pub(super) async fn append(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Resu
 }
 
 fn append_to_one(rows: &Rows) -> Query<'_, Postgres, PgArguments> {
-    let query = sqlx::query(ONE_BOOK)
+    let single = rows.columns.position.len() == 1;
+    let query = sqlx::query(if single { ONE_EVENT } else { ONE_BOOK })
         .bind(rows.book_id.uuid())
         .bind(rows.before.position)
         .bind(&rows.before.hash[..])
@@ -78,7 +86,7 @@ fn append_to_one(rows: &Rows) -> Query<'_, Postgres, PgArguments> {
         .bind(&rows.after.hash[..])
         .bind(rows.after.recorded_at)
         .bind(NOTIFY_CHANNEL);
-    bind_columns(query, &rows.columns)
+    if single { bind_event(query, &rows.columns) } else { bind_columns(query, &rows.columns) }
 }
 
 async fn append_to_many(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Result<Vec<sqlx::postgres::PgRow>> {
@@ -126,6 +134,30 @@ fn bind_columns<'q>(query: Query<'q, Postgres, PgArguments>, c: &'q Columns) -> 
         .bind(&c.salt)
         .bind(&c.commitment)
         .bind(&c.hash)
+}
+
+/// The first event of the columns.
+fn bind_event<'q>(query: Query<'q, Postgres, PgArguments>, c: &'q Columns) -> Query<'q, Postgres, PgArguments> {
+    query
+        .bind(&c.position[0])
+        .bind(&c.stream_id[0])
+        .bind(&c.sequence[0])
+        .bind(&c.session_id[0])
+        .bind(&c.event_id[0])
+        .bind(&c.event_type[0])
+        .bind(&c.event_version[0])
+        .bind(&c.occurred_at[0])
+        .bind(&c.recorded_at[0])
+        .bind(&c.actor_id[0])
+        .bind(&c.correlation_id[0])
+        .bind(&c.causation_id[0])
+        .bind(&c.request_id[0])
+        .bind(&c.request_hash[0])
+        .bind(&c.payload[0])
+        .bind(&c.metadata[0])
+        .bind(&c.salt[0])
+        .bind(&c.commitment[0])
+        .bind(&c.hash[0])
 }
 
 impl Columns {

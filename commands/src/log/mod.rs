@@ -134,6 +134,8 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// What the sequencer is handed.
 struct Job {
     append: Append,
+    /// Its events, in its order.
+    sealed: Vec<rows::Sealed>,
     answer: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
@@ -150,7 +152,8 @@ impl Log {
     /// Appends, and answers when the events are durable.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { append, answer }).await.map_err(|_| AppendError::Unavailable)?;
+        let sealed = rows::seal(&append, self.now());
+        self.jobs.send(Job { append, sealed, answer }).await.map_err(|_| AppendError::Unavailable)?;
         answered.await.unwrap_or(Err(AppendError::Unavailable))
     }
 

@@ -1,12 +1,19 @@
 //! Rows of the log as columns: what one statement inserts for a whole batch.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use domain::chain::{self, Hash, Header, SALT_BYTES};
-use domain::{BookId, Timestamp};
+use domain::{BookId, Event, EventId, StoredType, Timestamp};
+use sqlx::encode::{Encode, IsNull};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo};
+use sqlx::{Postgres, Type};
 use uuid::Uuid;
 
 use super::cache::Head;
-use super::{Append, Context};
-use crate::ids::new_id;
+use super::{Append, Job};
 
 /// The events of a batch for one book, column by column, chained to the head that was last seen.
 pub(super) struct Rows {
@@ -34,12 +41,72 @@ pub(super) struct Columns {
     pub correlation_id: Vec<Option<Uuid>>,
     pub causation_id: Vec<Option<Uuid>>,
     pub request_id: Vec<Option<Uuid>>,
-    pub request_hash: Vec<Option<Vec<u8>>>,
-    pub payload: Vec<String>,
-    pub metadata: Vec<String>,
-    pub salt: Vec<Vec<u8>>,
-    pub commitment: Vec<Vec<u8>>,
-    pub hash: Vec<Vec<u8>>,
+    pub request_hash: Vec<Option<Hash>>,
+    pub payload: Vec<JsonText<Arc<str>>>,
+    pub metadata: Vec<JsonText<Cow<'static, str>>>,
+    pub salt: Vec<[u8; SALT_BYTES]>,
+    pub commitment: Vec<Hash>,
+    pub hash: Vec<Hash>,
+}
+
+/// An event with all that does not depend on its place in the log. The caller makes it, so that the sequencer, which
+/// there is one of, need not.
+pub(super) struct Sealed {
+    event_id: EventId,
+    stored: StoredType,
+    payload: Arc<str>,
+    salt: [u8; SALT_BYTES],
+    commitment: Hash,
+}
+
+/// The random bytes of one event: its salt, and what is random in its id.
+const RANDOM_BYTES: usize = SALT_BYTES + 10;
+
+/// Seals the events of an append, in its order.
+pub(super) fn seal(append: &Append, now: Timestamp) -> Vec<Sealed> {
+    let events = || append.streams.iter().flat_map(|stream| &stream.events);
+    let mut random = vec![0; events().count() * RANDOM_BYTES];
+    getrandom::fill(&mut random).expect("the operating system gives random bytes");
+    let millis = u64::try_from(now.timestamp_millis()).expect("the clock is past 1970");
+    let (random, _) = random.as_chunks::<RANDOM_BYTES>();
+    events().zip(random).map(|(event, random)| Sealed::new(event, millis, random)).collect()
+}
+
+impl Sealed {
+    fn new(event: &Event, millis: u64, random: &[u8; RANDOM_BYTES]) -> Self {
+        let (salt, rest) = random.split_first_chunk().expect("a salt is shorter");
+        let id = rest.first_chunk().expect("ten bytes are left");
+        let event_id = EventId::new(uuid::Builder::from_unix_timestamp_millis(millis, id).into_uuid());
+        let payload: Arc<str> = event.payload().into();
+        let commitment = chain::commitment(salt, payload.as_bytes());
+        Self { event_id, stored: event.stored_type(), payload, salt: *salt, commitment }
+    }
+}
+
+/// JSON that PostgreSQL takes byte for byte: as `json`, where sqlx's own wrapper would say `jsonb`.
+#[derive(Clone)]
+pub(super) struct JsonText<T>(pub T);
+
+/// The ids of PostgreSQL's types `json` and `json[]`, which never change.
+const JSON: Oid = Oid(114);
+const JSON_ARRAY: Oid = Oid(199);
+
+impl<T> Type<Postgres> for JsonText<T> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(JSON)
+    }
+}
+
+impl<T> PgHasArrayType for JsonText<T> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(JSON_ARRAY)
+    }
+}
+
+impl<T: AsRef<str>> Encode<'_, Postgres> for JsonText<T> {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        <&str as Encode<Postgres>>::encode(self.0.as_ref(), buffer)
+    }
 }
 
 impl Rows {
@@ -52,64 +119,64 @@ impl Rows {
     }
 
     /// Chains an append to what is here already. `now` is the clock's; recorded times never go back.
-    pub fn push(&mut self, append: &Append, now: Timestamp) {
-        let size: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
-        let mut first = true;
-        for stream in &append.streams {
-            for (sequence, event) in (stream.expected + 1..).zip(&stream.events) {
-                let request = append.request.filter(|_| first);
-                let metadata = if first && size > 1 { format!(r#"{{"events":{size}}}"#) } else { "{}".to_owned() };
-                first = false;
-                let stored = event.stored_type();
-                let header = Header {
-                    book_id: self.book_id,
-                    position: self.after.position + 1,
-                    stream_id: stream.stream_id,
-                    sequence,
-                    session_id: stream.session_id,
-                    event_id: new_id(),
-                    event_type: stored.name,
-                    event_version: stored.version,
-                    occurred_at: micros(append.occurred_at),
-                    recorded_at: recorded_at(now, self.after.recorded_at),
-                    actor_id: &append.context.actor_id,
-                    correlation_id: append.context.correlation_id,
-                    causation_id: append.context.causation_id,
-                    request_id: request.map(|r| r.id),
-                    request_hash: request.map(|r| r.hash),
-                    metadata: &metadata,
-                };
-                self.chain(&header, stored.name, event.payload(), &append.context);
-            }
+    pub fn push(&mut self, Job { append, sealed, .. }: &Job, now: Timestamp) {
+        let size = sealed.len();
+        let places = append.streams.iter().flat_map(|stream| {
+            let sequences = (stream.expected + 1..).take(stream.events.len());
+            sequences.map(move |sequence| (stream, sequence))
+        });
+        for (index, ((stream, sequence), sealed)) in places.zip(sealed).enumerate() {
+            let first = index == 0;
+            let request = append.request.filter(|_| first);
+            let metadata =
+                if first && size > 1 { format!(r#"{{"events":{size}}}"#).into() } else { Cow::Borrowed("{}") };
+            let header = Header {
+                book_id: self.book_id,
+                position: self.after.position + 1,
+                stream_id: stream.stream_id,
+                sequence,
+                session_id: stream.session_id,
+                event_id: sealed.event_id,
+                event_type: sealed.stored.name,
+                event_version: sealed.stored.version,
+                occurred_at: micros(append.occurred_at),
+                recorded_at: recorded_at(now, self.after.recorded_at),
+                actor_id: &append.context.actor_id,
+                correlation_id: append.context.correlation_id,
+                causation_id: append.context.causation_id,
+                request_id: request.map(|r| r.id),
+                request_hash: request.map(|r| r.hash),
+                metadata: &metadata,
+            };
+            let hash = chain::hash(&self.after.hash, &header, &sealed.commitment);
+            self.after = Head { position: header.position, hash, recorded_at: header.recorded_at };
+            self.columns.push(&header, sealed, hash);
+            self.columns.metadata.push(JsonText(metadata));
         }
     }
+}
 
-    fn chain(&mut self, header: &Header<'_>, event_type: &'static str, payload: String, context: &Context) {
-        let mut salt = [0; SALT_BYTES];
-        getrandom::fill(&mut salt).expect("the operating system gives random bytes");
-        let commitment = chain::commitment(&salt, payload.as_bytes());
-        let hash: Hash = chain::hash(&self.after.hash, header, &commitment);
-        let columns = &mut self.columns;
-        columns.position.push(header.position);
-        columns.stream_id.push(header.stream_id);
-        columns.sequence.push(header.sequence);
-        columns.session_id.push(header.session_id);
-        columns.event_id.push(header.event_id.uuid());
-        columns.event_type.push(event_type);
-        columns.event_version.push(header.event_version);
-        columns.occurred_at.push(header.occurred_at);
-        columns.recorded_at.push(header.recorded_at);
-        columns.actor_id.push(context.actor_id.clone());
-        columns.correlation_id.push(header.correlation_id);
-        columns.causation_id.push(header.causation_id);
-        columns.request_id.push(header.request_id.map(|id| id.uuid()));
-        columns.request_hash.push(header.request_hash.map(|hash| hash.to_vec()));
-        columns.payload.push(payload);
-        columns.metadata.push(header.metadata.to_owned());
-        columns.salt.push(salt.to_vec());
-        columns.commitment.push(commitment.to_vec());
-        columns.hash.push(hash.to_vec());
-        self.after = Head { position: header.position, hash, recorded_at: header.recorded_at };
+impl Columns {
+    /// All columns but the metadata.
+    fn push(&mut self, header: &Header<'_>, sealed: &Sealed, hash: Hash) {
+        self.position.push(header.position);
+        self.stream_id.push(header.stream_id);
+        self.sequence.push(header.sequence);
+        self.session_id.push(header.session_id);
+        self.event_id.push(header.event_id.uuid());
+        self.event_type.push(sealed.stored.name);
+        self.event_version.push(header.event_version);
+        self.occurred_at.push(header.occurred_at);
+        self.recorded_at.push(header.recorded_at);
+        self.actor_id.push(header.actor_id.to_owned());
+        self.correlation_id.push(header.correlation_id);
+        self.causation_id.push(header.causation_id);
+        self.request_id.push(header.request_id.map(|id| id.uuid()));
+        self.request_hash.push(header.request_hash);
+        self.payload.push(JsonText(sealed.payload.clone()));
+        self.salt.push(sealed.salt);
+        self.commitment.push(sealed.commitment);
+        self.hash.push(hash);
     }
 }
 

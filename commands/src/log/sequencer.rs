@@ -162,7 +162,7 @@ impl Sequencer {
             }
             let rows = staged.rows.entry(book_id).or_insert_with(|| Rows::after(book_id, book.head));
             let first = rows.after.position + 1;
-            rows.push(&job.append, now);
+            rows.push(&job, now);
             let appended = Appended { first, last: rows.after.position, repeated: false };
             staged.accepted.push((job, appended));
         }
