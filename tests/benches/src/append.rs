@@ -38,7 +38,7 @@ pub struct Options {
     #[arg(long)]
     strict: bool,
     /// An existing server whose role may create databases and roles; without it a temporary one is started
-    #[arg(long, env = "DATABASE_URL", value_name = "URL")]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
     /// Where the temporary server and the file of the disk's baseline lie; without it beside this program
     #[arg(long, value_name = "FOLDER")]

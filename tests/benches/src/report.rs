@@ -50,7 +50,7 @@ impl Report {
         let rounds = self.rounds;
         format!(
             "## Appends\n\n\
-             Medians of {rounds} rounds. In each round every contestant and the disk have a slice of {seconds} s, in an order that\n\
+             Medians of {rounds} round(s). In each round every contestant and the disk have a slice of {seconds} s, in an order that\n\
              rotates. One stream per writer, a payload of {PAYLOAD_BYTES} bytes of JSON, client and server on this machine.\n\n\
              ### Daybook against the others (ratios within one round)\n\n{}\n\
              ### Absolute figures\n\n{}\n\
