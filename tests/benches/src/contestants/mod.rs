@@ -95,11 +95,9 @@ fn event() -> anyhow::Result<Event> {
 }
 
 fn now() -> domain::Timestamp {
-    #[expect(clippy::disallowed_methods, reason = "the benchmark is the edge")]
     chrono::Utc::now()
 }
 
 fn new_uuid() -> uuid::Uuid {
-    #[expect(clippy::disallowed_methods, reason = "the benchmark is the edge")]
     uuid::Uuid::now_v7()
 }
