@@ -1,5 +1,7 @@
 //! The promises of the private PostgreSQL: it runs while somebody needs it, and not longer, whoever is killed.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests, and a test may fail so")]
+
 mod support;
 
 use std::fs;
