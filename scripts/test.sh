@@ -35,5 +35,6 @@ stage 'formatting' cargo fmt --all --check
 stage 'client: packages' make --no-print-directory frontend/node_modules/.package-lock.json
 stage 'client: types, lints, unit tests, build' in_client npm run check
 stage 'program: build' cargo build --profile quick -p daybook
-stage 'program: tests' cargo test --profile quick --workspace --exclude daybook-benches
+# Most of the time they wait for a run to go on, so more of them run at once than there are cores.
+stage 'program: tests' env RUST_TEST_THREADS=4 cargo test --profile quick --workspace --exclude daybook-benches
 stage 'browser tests' scripts/browser-tests.sh

@@ -71,8 +71,7 @@ async fn one(plan: &Plan<'_>, number: usize, server: &mut Server, database: &Dat
     order.rotate_left(number % places);
     for contestant in order {
         let Some(contestant) = contestant else {
-            let (folder, length) = (plan.folder.to_owned(), plan.length.div_f64(2.0));
-            disk = tokio::task::spawn_blocking(move || disk::syncs_per_second(&folder, length)).await??;
+            disk = disk::syncs_per_second(plan.folder, plan.length.div_f64(2.0)).await?;
             continue;
         };
         let slice = slice::run(contestant, plan.scenario, plan.length, (server, database)).await?;
