@@ -39,6 +39,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Some(Benchmark::Append(options)) => options,
         None => append::Options::default(),
     };
-    // The runtime of the product: as many workers as there are cores.
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(append::run(&options))
+    // The runtime of the product: one core is left to PostgreSQL.
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    runtime.block_on(append::run(&options))
 }
