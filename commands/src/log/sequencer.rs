@@ -339,7 +339,10 @@ impl Sequencer {
             return vec![];
         };
         match in_time(self.connector.landed(&mut db, &staged.rows)).await {
-            Ok(written) => self.leave(db, staged, &written).await,
+            Ok(written) => {
+                tracing::info!(landed = written.len(), "settled what became of a batch");
+                self.leave(db, staged, &written).await
+            }
             Err(error) => {
                 tracing::warn!(%error, "the connection broke again while settling");
                 drop(db);

@@ -64,7 +64,8 @@ impl Connector {
     async fn connect(&mut self) -> sqlx::Result<PgConnection> {
         let mut db = self.options.connect().await?;
         if let Some(backend) = self.backend {
-            let end = "SELECT pg_terminate_backend($1, 5000) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2";
+            let end =
+                "SELECT pg_terminate_backend($1, 5000) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2";
             sqlx::query(end).bind(backend.pid).bind(backend.started).execute(&mut db).await?;
             self.backend = None;
         }

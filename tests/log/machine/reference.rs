@@ -49,20 +49,40 @@ type Write = (usize, i64, usize);
 /// What is tried. Numbers of earlier appends count from the oldest, and around.
 #[derive(Debug, Clone)]
 pub enum Step {
-    Append { process: usize, book: usize, writes: Vec<Write>, keyed: bool },
+    Append {
+        process: usize,
+        book: usize,
+        writes: Vec<Write>,
+        keyed: bool,
+    },
     /// Something that was asked before, right or wrong, is asked again word for word.
-    Again { process: usize, nth: usize },
+    Again {
+        process: usize,
+        nth: usize,
+    },
     /// A request id is used for something else.
-    Reuse { process: usize, nth: usize, writes: Vec<Write> },
+    Reuse {
+        process: usize,
+        nth: usize,
+        writes: Vec<Write>,
+    },
     Burst(Burst),
     /// A follower reads so many events of a book at most, from where it stopped.
-    Follow { book: usize, limit: i64 },
+    Follow {
+        book: usize,
+        limit: i64,
+    },
     /// The process dies without a word and another takes its place.
-    Crash { process: usize },
+    Crash {
+        process: usize,
+    },
     /// The server ends all connections.
     Cut,
     /// The clock of a process jumps by so many seconds.
-    Jump { process: usize, by: i64 },
+    Jump {
+        process: usize,
+        by: i64,
+    },
 }
 
 /// Appends to different streams, all at once and from all processes.
@@ -217,8 +237,12 @@ impl ReferenceStateMachine for Model {
         match step {
             Step::Append { book, writes, keyed, .. } => {
                 let marker = model.number();
-                let asked =
-                    Asked { book: *book, writes: model.aim(*book, writes), request: keyed.then_some((marker, marker)), marker };
+                let asked = Asked {
+                    book: *book,
+                    writes: model.aim(*book, writes),
+                    request: keyed.then_some((marker, marker)),
+                    marker,
+                };
                 model.ask_one(asked);
             }
             Step::Again { nth, .. } if !model.asked.is_empty() => {

@@ -305,7 +305,8 @@ impl System {
                     if *of == number {
                         let id = self.streams[&(*of, *stream)];
                         let own = events.iter().filter(|event| event.stream_id == id).map(said);
-                        let same = own.clone().count() == wanted.len() && own.zip(wanted).all(|(said, any)| any.contains(&said));
+                        let same = own.clone().count() == wanted.len()
+                            && own.zip(wanted).all(|(said, any)| any.contains(&said));
                         assert!(same, "stream {stream} of book {number} is not {wanted:?}");
                     }
                 }
