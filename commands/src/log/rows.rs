@@ -116,10 +116,6 @@ impl Rows {
         Self { book_id, before: head, after: head, columns: Columns::default() }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.columns.position.is_empty()
-    }
-
     /// Chains an append to what is here already. `now` is the clock's; recorded times never go back.
     pub fn push(&mut self, Job { append, sealed, .. }: &Job, now: Timestamp) {
         let size = sealed.len();
