@@ -10,6 +10,7 @@ mod audit;
 mod commands;
 mod fixture;
 mod isolation;
+mod machine;
 mod model;
 mod proofs;
 mod race;
