@@ -8,9 +8,11 @@
 mod append;
 mod audit;
 mod commands;
+mod evolution;
 mod fixture;
 mod isolation;
 mod model;
 mod race;
 mod runner;
 mod settle;
+mod snapshots;
