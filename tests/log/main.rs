@@ -8,6 +8,7 @@
 mod append;
 mod audit;
 mod commands;
+mod evolution;
 mod fixture;
 mod isolation;
 mod machine;
@@ -15,3 +16,4 @@ mod model;
 mod race;
 mod runner;
 mod settle;
+mod snapshots;
