@@ -10,6 +10,7 @@ pub mod feed;
 pub mod file;
 pub mod ledger;
 pub mod projection;
+pub mod quarantine;
 pub mod reader;
 pub mod run;
 pub mod session;
@@ -20,9 +21,10 @@ pub mod work;
 
 mod apply;
 mod build;
+mod post;
 mod runner;
 
 pub use feed::Recorded;
 pub use projection::{Applier, Projection, all};
 pub use reader::Reader;
-pub use runner::{Runner, WaitError};
+pub use runner::{RebuildError, Runner, WaitError};
