@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use domain::account::Account;
 use domain::checkpoint_key::CheckpointKeys;
 use domain::model::PriceList;
+use domain::quarantine::Quarantine;
 use domain::run::Run;
 use domain::sandbox::Sandbox;
 use domain::session::Session;
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub sandboxes: Loader<Sandbox>,
     pub checkpoint_keys: Loader<CheckpointKeys>,
     pub snapshots: Snapshots,
+    pub quarantines: Loader<Quarantine>,
     /// One at a time changes a book's account in this process, so that they do not overtake each other in vain.
     account_turns: Mutex<HashMap<BookId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -74,7 +76,8 @@ impl Commands {
             prices: Loader::new(pool.clone(), snapshots.clone()),
             users: Loader::new(pool.clone(), snapshots.clone()),
             sandboxes: Loader::new(pool.clone(), snapshots.clone()),
-            checkpoint_keys: Loader::new(pool, snapshots.clone()),
+            checkpoint_keys: Loader::new(pool.clone(), snapshots.clone()),
+            quarantines: Loader::new(pool, snapshots.clone()),
             snapshots,
             bus: Bus::default(),
             account_turns: Mutex::default(),

@@ -17,6 +17,7 @@ pub mod workers;
 mod commands;
 mod error;
 mod import;
+mod quarantine;
 mod run;
 mod session;
 mod system;

@@ -9,6 +9,7 @@ pub(crate) use declare::events;
 use crate::account::AccountEvent;
 use crate::checkpoint_key::CheckpointKeyEvent;
 use crate::model::ModelEvent;
+use crate::quarantine::QuarantineEvent;
 use crate::run::RunEvent;
 use crate::sandbox::SandboxEvent;
 use crate::session::SessionEvent;
@@ -115,6 +116,8 @@ all_events! {
     Sandbox(SandboxEvent),
     /// Of the keys that sign checkpoints.
     CheckpointKey(CheckpointKeyEvent),
+    /// Of what projections could not take in.
+    Quarantine(QuarantineEvent),
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod id;
 pub mod model;
 pub mod money;
 pub mod proof;
+pub mod quarantine;
 pub mod run;
 pub mod sandbox;
 pub mod session;

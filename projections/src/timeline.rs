@@ -145,6 +145,7 @@ fn words(event: &Event) -> (String, String) {
         Event::User(_) => ("User registered", String::new()),
         Event::Sandbox(_) => ("Sandbox probed", String::new()),
         Event::CheckpointKey(_) => ("Checkpoint key created", String::new()),
+        Event::Quarantine(_) => ("Quarantine", String::new()),
     };
     (title.to_owned(), detail)
 }

@@ -13,6 +13,7 @@ mod fixture;
 mod isolation;
 mod machine;
 mod model;
+mod quarantine;
 mod race;
 mod runner;
 mod settle;

@@ -8,6 +8,7 @@ use crate::aggregate::{Aggregate, fold};
 use crate::checkpoint_key::CheckpointKeys;
 use crate::event::Event;
 use crate::model::PriceList;
+use crate::quarantine::Quarantine;
 use crate::run::Run;
 use crate::sandbox::Sandbox;
 use crate::session::Session;
@@ -42,6 +43,7 @@ fn every_fixture_folds() {
         folds::<User>(),
         folds::<Sandbox>(),
         folds::<CheckpointKeys>(),
+        folds::<Quarantine>(),
     ];
     assert_eq!(folded.iter().sum::<usize>(), fixtures().len(), "every fixture is an event of one of these");
 }
