@@ -6,8 +6,12 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Every migration, oldest first. They only add while an older release may still run.
 pub fn migrator() -> Migrator {
-    let all = [("log", include_str!("../0001_log.sql")), ("projections", include_str!("../0002_projections.sql"))];
-    let migrations = (1..).zip(all).map(|(version, (name, sql))| {
+    let all = [
+        (1, "log", include_str!("../0001_log.sql")),
+        (2, "projections", include_str!("../0002_projections.sql")),
+        (4, "rebuild", include_str!("../0004_rebuild.sql")),
+    ];
+    let migrations = all.into_iter().map(|(version, name, sql)| {
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, Cow::Borrowed(sql), false)
     });
     Migrator { migrations: migrations.collect(), ..Migrator::DEFAULT }

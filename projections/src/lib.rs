@@ -11,6 +11,7 @@ pub mod file;
 pub mod ledger;
 pub mod projection;
 pub mod reader;
+pub mod rebuild;
 pub mod run;
 pub mod session;
 pub mod timeline;
@@ -21,8 +22,9 @@ pub mod work;
 mod apply;
 mod build;
 mod runner;
+mod view;
 
 pub use feed::Recorded;
-pub use projection::{Applier, Projection, all};
+pub use projection::{Applier, Projection, all, applier};
 pub use reader::Reader;
 pub use runner::{Runner, WaitError};

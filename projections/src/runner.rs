@@ -2,6 +2,7 @@
 //! of all projections together. Any process may run one; a lock per book makes them take turns.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,12 +15,14 @@ use tokio::sync::{Notify, watch};
 use crate::apply::{Apply, ApplyError};
 use crate::build::{self, Build};
 use crate::feed::{self, FeedError, PAGE, Recorded};
-use crate::projection;
+use crate::projection::{self, Applier};
 
 /// How often the runner looks without having been woken. Wake-ups are hints; this look is the truth.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many books are posted at once; each takes a connection.
 const BOOKS_AT_ONCE: usize = 4;
+/// A lock that whoever posts shares, and whoever switches builds has alone; the number only has to be always the same.
+const POSTING_LOCK: i64 = 0x6461_7962_6f6f_6b02;
 /// The channel on which appends are announced.
 const CHANNEL: &str = "daybook_log";
 
@@ -49,13 +52,27 @@ pub enum WaitError {
 impl Runner {
     /// Makes sure that every projection has a build.
     pub async fn open(pool: PgPool) -> sqlx::Result<Self> {
-        let projections = projection::all();
+        Self::open_with(pool, projection::all()).await
+    }
+
+    /// The same with projections of one's own.
+    pub async fn open_with(pool: PgPool, projections: Vec<Applier>) -> sqlx::Result<Self> {
         let mut db = pool.acquire().await?;
         build::ensure(&mut db, &projections).await?;
         drop(db);
         let (progress, stopped, wake) = (watch::Sender::new(HashMap::new()), Mutex::default(), Notify::new());
         let shared = Shared { pool, projections, progress, stopped, wake };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The pool that it works with.
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.shared.pool
+    }
+
+    /// The projections of this release.
+    pub(crate) fn projections(&self) -> &[Applier] {
+        &self.shared.projections
     }
 
     /// Looks now: the log has grown.
@@ -189,13 +206,20 @@ impl Runner {
     }
 }
 
-/// Makes whoever posts to a book take turns, across processes, until the transaction ends.
+/// Makes whoever posts to a book take turns, across processes, until the transaction ends; and keeps builds from being
+/// switched meanwhile.
 pub(crate) async fn lock_book(db: &mut PgConnection, book_id: BookId) -> sqlx::Result<()> {
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0)), pg_advisory_xact_lock_shared($2)")
         .bind(book_id.uuid())
+        .bind(POSTING_LOCK)
         .execute(db)
         .await
         .map(|_| ())
+}
+
+/// Keeps everybody from posting until the transaction ends.
+pub(crate) async fn lock_posting(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(POSTING_LOCK).execute(db).await.map(|_| ())
 }
 
 /// Takes events into one build and moves its checkpoint from where it was, or fails whole.
@@ -208,18 +232,29 @@ pub(crate) async fn post(
     let Some(Recorded { position: last, book_id, .. }) = events.last() else { return Ok(()) };
     let (last, book_id) = (*last, *book_id);
     projection.apply(db, &build.schema, book_id, events).await?;
+    move_checkpoint(db, &build.schema, book_id, build.position..last).await?;
+    Ok(())
+}
+
+/// Moves a checkpoint from where it was, or fails.
+pub(crate) async fn move_checkpoint(
+    db: &mut PgConnection,
+    schema: &str,
+    book_id: BookId,
+    positions: Range<i64>,
+) -> sqlx::Result<()> {
     let moved = sqlx::query(
         "INSERT INTO checkpoints (schema_name, book_id, position) VALUES ($1, $2, $4) \
          ON CONFLICT (schema_name, book_id) DO UPDATE SET position = EXCLUDED.position WHERE checkpoints.position = $3",
     )
-    .bind(&build.schema)
+    .bind(schema)
     .bind(book_id.uuid())
-    .bind(build.position)
-    .bind(last)
+    .bind(positions.start)
+    .bind(positions.end)
     .execute(db)
     .await?
     .rows_affected();
-    if moved == 1 { Ok(()) } else { Err(ApplyError::Database(sqlx::Error::RowNotFound)) }
+    if moved == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
 async fn listen(pool: &PgPool) -> Option<PgListener> {

@@ -12,5 +12,6 @@ mod fixture;
 mod isolation;
 mod model;
 mod race;
+mod rebuild;
 mod runner;
 mod settle;
