@@ -21,9 +21,7 @@ ALTER TABLE builds
     -- How it compared with the one that served.
     ADD COLUMN compared jsonb,
     -- Why it was given up.
-    ADD COLUMN failure text,
-    -- Partitions whose events it could not fold, and from which position on it leaves them out.
-    ADD COLUMN set_aside jsonb NOT NULL DEFAULT '[]';
+    ADD COLUMN failure text;
 CREATE UNIQUE INDEX one_build_per_request ON builds (projection, request_id);
 CREATE UNIQUE INDEX one_build_under_way ON builds (projection) WHERE state IN ('rebuilding', 'following');
 UPDATE builds SET served_at = now() WHERE state IN ('serving', 'retired');

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use domain::account::Account;
 use domain::model::PriceList;
+use domain::quarantine::Quarantine;
+use domain::rebuild::Rebuild;
 use domain::run::Run;
 use domain::sandbox::Sandbox;
 use domain::session::Session;
@@ -44,6 +46,8 @@ pub(crate) struct Inner {
     pub prices: Loader<PriceList>,
     pub users: Loader<User>,
     pub sandboxes: Loader<Sandbox>,
+    pub rebuilds: Loader<Rebuild>,
+    pub quarantines: Loader<Quarantine>,
     /// One at a time changes a book's account in this process, so that they do not overtake each other in vain.
     account_turns: Mutex<HashMap<BookId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -68,7 +72,9 @@ impl Commands {
             accounts: Loader::new(pool.clone()),
             prices: Loader::new(pool.clone()),
             users: Loader::new(pool.clone()),
-            sandboxes: Loader::new(pool),
+            rebuilds: Loader::new(pool.clone()),
+            sandboxes: Loader::new(pool.clone()),
+            quarantines: Loader::new(pool),
             bus: Bus::default(),
             account_turns: Mutex::default(),
             log,

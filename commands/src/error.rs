@@ -2,6 +2,7 @@
 
 use domain::account::AccountError;
 use domain::model::ModelError;
+use domain::quarantine::QuarantineError;
 use domain::run::RunRefusal;
 use domain::session::SessionError;
 use domain::user::UserError;
@@ -27,6 +28,9 @@ pub enum CommandError {
     /// The price list refuses.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// An order about quarantine is refused.
+    #[error(transparent)]
+    Quarantine(#[from] QuarantineError),
     /// A user refuses.
     #[error(transparent)]
     User(#[from] UserError),

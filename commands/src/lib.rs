@@ -16,6 +16,8 @@ pub mod workers;
 mod commands;
 mod error;
 mod import;
+mod quarantine;
+mod rebuild;
 mod run;
 mod session;
 mod system;

@@ -5,6 +5,8 @@
 
 use crate::account::AccountEvent;
 use crate::model::ModelEvent;
+use crate::quarantine::QuarantineEvent;
+use crate::rebuild::RebuildEvent;
 use crate::run::RunEvent;
 use crate::sandbox::SandboxEvent;
 use crate::session::SessionEvent;
@@ -162,6 +164,10 @@ all_events! {
     User(UserEvent),
     /// Of a process's sandbox.
     Sandbox(SandboxEvent),
+    /// Of what projections could not take in.
+    Quarantine(QuarantineEvent),
+    /// Of a projection's builds.
+    Rebuild(RebuildEvent),
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ pub mod event;
 pub mod id;
 pub mod model;
 pub mod money;
+pub mod quarantine;
+pub mod rebuild;
 pub mod run;
 pub mod sandbox;
 pub mod session;

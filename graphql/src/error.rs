@@ -4,6 +4,7 @@ use async_graphql::{Enum, ErrorExtensions, Object};
 use commands::CommandError;
 use commands::log::AppendError;
 use domain::account::AccountError;
+use domain::quarantine::QuarantineError;
 use domain::run::RunRefusal;
 use domain::session::SessionError;
 use domain::text::TextError;
@@ -129,6 +130,7 @@ fn code(error: &CommandError) -> ErrorCode {
     match error {
         CommandError::Session(SessionError::Unknown)
         | CommandError::Run(RunRefusal::Unknown | RunRefusal::UnknownCall(_) | RunRefusal::UnknownApproval(_))
+        | CommandError::Quarantine(QuarantineError::Unknown { .. })
         | CommandError::Workspace(WorkspaceError::Unknown) => ErrorCode::NotFound,
         CommandError::Run(RunRefusal::AlreadyDecided { .. }) => ErrorCode::AlreadyDecided,
         CommandError::Run(RunRefusal::TooManyCalls) | CommandError::Workspace(WorkspaceError::PathLeaves(_)) => {
@@ -137,6 +139,7 @@ fn code(error: &CommandError) -> ErrorCode {
         CommandError::Session(SessionError::Taken | SessionError::Imported)
         | CommandError::Workspace(WorkspaceError::Taken)
         | CommandError::User(_)
+        | CommandError::Quarantine(QuarantineError::Skipped { .. } | QuarantineError::TooMany)
         | CommandError::Run(
             RunRefusal::Taken
             | RunRefusal::Ended
@@ -149,7 +152,9 @@ fn code(error: &CommandError) -> ErrorCode {
         | CommandError::Account(AccountError::NotReserved(_) | AccountError::Taken(_) | AccountError::OtherPrice(_)) => {
             ErrorCode::Conflict
         }
-        CommandError::Account(AccountError::Overflow(_)) | CommandError::Model(_) => ErrorCode::BadInput,
+        CommandError::Account(AccountError::Overflow(_))
+        | CommandError::Quarantine(QuarantineError::NoReason)
+        | CommandError::Model(_) => ErrorCode::BadInput,
         CommandError::Append(AppendError::RequestReused) => ErrorCode::RequestReused,
         CommandError::Append(AppendError::Conflict(_)) | CommandError::Contended => ErrorCode::Contended,
         CommandError::Append(AppendError::Unavailable) => ErrorCode::Unavailable,

@@ -10,6 +10,7 @@ pub mod feed;
 pub mod file;
 pub mod ledger;
 pub mod projection;
+pub mod quarantine;
 pub mod reader;
 pub mod rebuild;
 pub mod run;
@@ -21,10 +22,11 @@ pub mod work;
 
 mod apply;
 mod build;
+mod post;
 mod runner;
 mod view;
 
 pub use feed::Recorded;
 pub use projection::{Applier, Projection, all, applier};
 pub use reader::Reader;
-pub use runner::{Runner, WaitError};
+pub use runner::{RebuildError, Runner, WaitError};

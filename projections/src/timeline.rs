@@ -145,6 +145,8 @@ fn words(event: &Event) -> (String, String) {
         Event::Model(_) => ("Price changed", String::new()),
         Event::User(_) => ("User registered", String::new()),
         Event::Sandbox(_) => ("Sandbox probed", String::new()),
+        Event::Quarantine(_) => ("Quarantine", String::new()),
+        Event::Rebuild(_) => ("Rebuild", String::new()),
     };
     (title.to_owned(), detail)
 }

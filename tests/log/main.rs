@@ -11,6 +11,7 @@ mod commands;
 mod fixture;
 mod isolation;
 mod model;
+mod quarantine;
 mod race;
 mod rebuild;
 mod runner;

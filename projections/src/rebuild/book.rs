@@ -1,7 +1,7 @@
 //! Loads one book into a build: ranges are read ahead, folded by several hands, and written cut by cut. What a crash
 //! leaves behind is whole up to the last cut, and the next one goes on from there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -16,6 +16,7 @@ use super::share::{Part, Share, Task};
 use super::write::{Cut, Writer};
 use super::{Limits, RebuildError};
 use crate::apply::Apply;
+use crate::quarantine::Standing;
 
 /// How many ranges are read ahead of those that are folded.
 const READ_AHEAD: usize = 2;
@@ -43,18 +44,20 @@ pub(super) struct Load<'a> {
 }
 
 /// A book to load.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Book {
     pub id: BookId,
     /// What the build holds already.
     pub from: i64,
     /// The frozen head.
     pub to: i64,
-    pub set_aside: HashMap<Uuid, i64>,
 }
 
 /// Loads a book up to its frozen head.
 pub(super) async fn load(load: &Load<'_>, book: Book) -> Result<(), RebuildError> {
+    let standing = Standing::load(&mut *load.pool.acquire().await?, book.id).await?;
+    let waiting: HashSet<Uuid> = standing.entries(load.schema).map(|(partition_id, _)| partition_id).collect();
+    let skipped: Arc<HashSet<i64>> = Arc::new(standing.skips(load.projection.name(), book.to).collect());
     let shares =
         if book.to - book.from <= FIRST_RANGE.min(load.limits.range_positions) { 1 } else { load.limits.shares };
     let (mut hands, mut working) = (vec![], vec![]);
@@ -63,9 +66,10 @@ pub(super) async fn load(load: &Load<'_>, book: Book) -> Result<(), RebuildError
             book_id: book.id,
             number,
             shares,
-            money: load.projection.money(),
+            stops: load.projection.stops(),
             fold: load.projection.folded(book.id),
-            set_aside: book.set_aside.clone(),
+            waiting: waiting.clone(),
+            skipped: skipped.clone(),
         };
         let (hand, tasks) = mpsc::channel(WAITING_RANGES);
         hands.push(hand);
@@ -73,7 +77,7 @@ pub(super) async fn load(load: &Load<'_>, book: Book) -> Result<(), RebuildError
     }
     let (cuts, waiting) = mpsc::channel(WAITING_CUTS);
     let (written, committed) = watch::channel(book.from);
-    let writer = Writer { load, book_id: book.id, shares, written };
+    let writer = Writer { load, book_id: book.id, shares, orders: standing.seen(), written };
     let feed = Feed { load, book: &book, shares, hands, cuts, committed, seen: HashSet::new(), taken: vec![] };
     let (fed, wrote) = tokio::join!(feed.run(), writer.run(book.from, waiting));
     // Whoever hands out or writes hears only that somebody is gone; why, a share knows best.

@@ -17,8 +17,6 @@ pub trait Bulk {
     fn columns(&self) -> &'static [Column];
     /// How many columns the key has.
     fn key(&self) -> usize;
-    /// Whether it stops at an event that it cannot take in.
-    fn money(&self) -> bool;
     /// Whether each row is touched by one event only.
     fn insert_only(&self) -> bool;
     /// The stored names that do not concern it.
@@ -60,10 +58,6 @@ impl<P: Projection> Bulk for Of<P> {
 
     fn key(&self) -> usize {
         P::KEY
-    }
-
-    fn money(&self) -> bool {
-        P::MONEY
     }
 
     fn insert_only(&self) -> bool {

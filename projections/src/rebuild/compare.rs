@@ -11,7 +11,7 @@ use super::record::Green;
 use super::report::Named;
 use crate::apply::Apply;
 use crate::build::Build;
-use crate::check::{Comparison, digest, fold_to};
+use crate::check::{Comparison, digest, fold_to, wait_alike};
 use crate::runner::lock_book;
 
 /// How many differing rows of a projection are shown.
@@ -98,10 +98,16 @@ struct Pair<'a> {
 
 impl Pair<'_> {
     async fn compare(&mut self, db: &mut PgConnection) -> Result<Comparison, RebuildError> {
-        let serving_at = position(db, &self.serving.schema, self.book_id).await?;
+        let mut serving_at = position(db, &self.serving.schema, self.book_id).await?;
         let green_at = position(db, &self.green.schema, self.book_id).await?;
         let green = self.green.at(self.projection, green_at);
         let green_at = fold_to(db, self.projection, &green, self.book_id, green_at..serving_at).await?.max(green_at);
+        if self.serving.version == self.green.version {
+            let serving = Build { position: serving_at, ..self.serving.clone() };
+            serving_at = fold_to(db, self.projection, &serving, self.book_id, serving_at..green_at).await?;
+            let schemas = [self.serving.schema.as_str(), self.green.schema.as_str()];
+            wait_alike(db, self.projection, schemas, self.book_id, green_at).await?;
+        }
         let (serving_rows, serving_digest) = digest(db, &self.serving, self.book_id).await?;
         let (rebuilt_rows, rebuilt_digest) = digest(db, &green, self.book_id).await?;
         let same = self.serving.version == self.green.version && serving_at == green_at;

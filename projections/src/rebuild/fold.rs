@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::apply::{ApplyError, readable};
+use crate::apply::{ApplyError, guarded, readable};
 use crate::column::{Column, Value, copy_field};
 use crate::feed::Recorded;
 use crate::projection::Projection;
@@ -43,10 +43,10 @@ impl<P: Projection> Fold for Folded<P> {
     fn take(&mut self, event: &Recorded) -> Result<(), ApplyError> {
         readable::<P>(event)?;
         let partition_id = event.partition().id;
-        for key in P::keys(event) {
+        for key in guarded(event, || P::keys(event))? {
             if P::INSERT_ONLY {
                 let mut row = None;
-                P::fold(&mut row, &key, event);
+                guarded(event, || P::fold(&mut row, &key, event))?;
                 if let Some(row) = row {
                     write::<P>(self.book_id, partition_id, &key, &row, &mut self.finished);
                 }
@@ -54,7 +54,7 @@ impl<P: Projection> Fold for Folded<P> {
             }
             let rows = self.partitions.entry(partition_id).or_default();
             let row = rows.entry(key.clone()).or_default();
-            P::fold(row, &key, event);
+            guarded(event, || P::fold(row, &key, event))?;
             if row.is_none() {
                 rows.remove(&key);
             }

@@ -1,18 +1,23 @@
 //! Loads a build from the log: every book up to a frozen head, several at once; then its indexes, and it follows.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::BookId;
 use futures::{StreamExt, TryStreamExt};
-use sqlx::Row;
+use sqlx::{PgConnection, Row};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::book::{self, Book, Load};
 use super::record::{self, Green};
 use super::report::{Phase, Progress};
 use super::{RebuildError, Rebuilder};
 use crate::apply::Apply;
+use crate::feed::Partition;
+use crate::post::{partition_at, refold};
+use crate::quarantine::Standing;
 
 /// How often progress is written down, and looked whether somebody wants the rebuild to end.
 const SAY_EVERY: Duration = Duration::from_millis(200);
@@ -68,7 +73,6 @@ impl Rebuilder {
     /// The books and their heads as they are now, the longest first.
     async fn books(&self, green: &Green) -> Result<Vec<Book>, RebuildError> {
         let mut db = self.runner.pool().acquire().await?;
-        let mut set_aside = record::set_aside(&mut db, green).await?;
         let rows = sqlx::query(
             "SELECT h.book_id, h.position AS head, coalesce(c.position, 0) AS position FROM book_heads h \
              LEFT JOIN checkpoints c ON c.book_id = h.book_id AND c.schema_name = $1 ORDER BY h.position DESC",
@@ -78,10 +82,35 @@ impl Rebuilder {
         .await?;
         let books = rows.into_iter().map(|row| {
             let id = BookId::new(row.get("book_id"));
-            let set_aside = set_aside.remove(&id).unwrap_or_default();
-            Book { id, from: row.get("position"), to: row.get("head"), set_aside }
+            Book { id, from: row.get("position"), to: row.get("head") }
         });
         Ok(books.collect())
+    }
+
+    /// Folds those partitions by themselves that wait in quarantine, or about which something was ordered: a load that
+    /// was resumed may have passed the event before the order was given.
+    async fn fold_anew(
+        &self,
+        db: &mut PgConnection,
+        projection: &dyn Apply,
+        green: &Green,
+    ) -> Result<(), RebuildError> {
+        let books = sqlx::query("SELECT book_id, position FROM checkpoints WHERE schema_name = $1")
+            .bind(&green.schema)
+            .fetch_all(&mut *db)
+            .await?;
+        for row in books {
+            let (book_id, to) = (BookId::new(row.get("book_id")), row.get("position"));
+            let standing = Standing::load(db, book_id).await?;
+            let mut partitions: BTreeSet<Uuid> = standing.entries(&green.schema).map(|(id, _)| id).collect();
+            for position in standing.skips(projection.name(), to) {
+                partitions.extend(partition_at(db, book_id, position).await?.map(|partition| partition.id));
+            }
+            for id in partitions {
+                refold(db, projection, &green.schema, Partition { book_id, id }, to).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes indexes and constraints; in the same transaction the build begins to follow the log.
@@ -89,6 +118,7 @@ impl Rebuilder {
         let mut tx = self.runner.pool().begin().await?;
         sqlx::query("SET LOCAL maintenance_work_mem = '256MB'").execute(&mut *tx).await?;
         projection.complete(&mut tx, &green.schema).await?;
+        self.fold_anew(&mut tx, projection, green).await?;
         if let Some(wrong) = projection.wrong(&mut tx, &green.schema).await? {
             return Err(RebuildError::Wrong(projection.name().to_owned(), wrong));
         }

@@ -21,7 +21,9 @@ mod write;
 pub use bulk::Bulk;
 pub use compare::{Compared, Difference};
 pub use report::{Named, Phase, Progress, Report};
-pub use share::SetAside;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::{BookId, RequestId};
 use tokio::sync::mpsc;
@@ -78,12 +80,14 @@ impl Limits {
 }
 
 /// How to rebuild.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Switch though the new build differs from the one that serves.
     pub accept_difference: bool,
     /// Whose wish it is; asked again with the same id, nothing is done twice.
     pub request_id: Option<RequestId>,
+    /// Who asks.
+    pub asked_by: Option<String>,
 }
 
 /// Why a build was not made, or does not serve.
@@ -103,9 +107,9 @@ pub enum RebuildError {
     /// Somebody gave it up.
     #[error("cancelled")]
     Cancelled,
-    /// An event cannot be taken in.
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
+    /// An event cannot be taken in, or the database refuses a row.
+    #[error("{0}")]
+    Refused(ApplyError),
     /// The log lacks events.
     #[error("{book_id} has {events} events after position {after} and up to {to}: the log is damaged")]
     Incomplete {
@@ -159,12 +163,31 @@ pub enum RebuildError {
     Malformed,
     /// The database failed. What is written stays, and the next rebuild goes on from there.
     #[error("the database failed: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
+}
+
+impl From<ApplyError> for RebuildError {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Database(error) => error.into(),
+            error => Self::Refused(error),
+        }
+    }
+}
+
+impl From<sqlx::Error> for RebuildError {
+    fn from(error: sqlx::Error) -> Self {
+        match ApplyError::Database(error) {
+            refusal if refusal.is_refusal() => Self::Refused(refusal),
+            ApplyError::Database(error) => Self::Database(error),
+            other => Self::Refused(other),
+        }
+    }
 }
 
 impl From<FeedError> for RebuildError {
     fn from(FeedError::Database(error): FeedError) -> Self {
-        Self::Database(error)
+        error.into()
     }
 }
 
@@ -177,10 +200,63 @@ impl From<row::Malformed> for RebuildError {
 impl RebuildError {
     /// Whether the build cannot come to anything, however often it is tried.
     fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::Apply(ApplyError::Poison { .. }) | Self::Incomplete { .. } | Self::Wrong(..) | Self::Stopped { .. }
-        )
+        matches!(self, Self::Refused(..) | Self::Incomplete { .. } | Self::Wrong(..) | Self::Stopped { .. })
+    }
+}
+
+/// What came of each projection.
+pub type Results = Vec<(String, Result<(), RebuildError>)>;
+
+/// A rebuild that was begun. Dropped, it can be gone on with by whoever begins the next.
+pub struct Begun {
+    rebuilder: Rebuilder,
+    owner: Owner,
+    builds: Vec<(String, Green)>,
+    results: Results,
+    accept_difference: bool,
+}
+
+impl Begun {
+    /// Loads, compares and switches. Answers what came of each projection.
+    pub async fn finish(mut self) -> Result<Results, RebuildError> {
+        let rebuilder = self.rebuilder.clone();
+        let mut ready = vec![];
+        for (name, green) in std::mem::take(&mut self.builds) {
+            let projection = rebuilder.named(&name)?;
+            match rebuilder.load(projection, &green).await {
+                Ok(()) => ready.push((projection, green)),
+                Err(error) => self.set(&name, rebuilder.give_up(projection, &green, error).await?),
+            }
+        }
+        let mut proven = vec![];
+        for (projection, green) in ready {
+            match rebuilder.prove(projection, &green, self.accept_difference).await {
+                Ok(()) => proven.push((projection, green)),
+                Err(error) => self.set(projection.name(), rebuilder.give_up(projection, &green, error).await?),
+            }
+        }
+        // All that are proven are switched together. One that is cancelled meanwhile drops out, and the rest go on.
+        while !proven.is_empty() {
+            match rebuilder.switch(&proven).await {
+                Ok(()) => break,
+                Err((at, error)) => {
+                    let (projection, green) = proven.remove(at);
+                    self.set(projection.name(), rebuilder.give_up(projection, &green, error).await?);
+                }
+            }
+        }
+        for (projection, green) in &proven {
+            rebuilder.progress(green.ended(*projection, Phase::Switched));
+            rebuilder.report(Report::Switched { build: green.named(*projection) }).await;
+        }
+        self.owner.release().await;
+        Ok(self.results)
+    }
+
+    fn set(&mut self, name: &str, error: RebuildError) {
+        if let Some((_, result)) = self.results.iter_mut().find(|(own, _)| own == name) {
+            *result = Err(error);
+        }
     }
 }
 
@@ -189,13 +265,19 @@ impl RebuildError {
 pub struct Rebuilder {
     runner: Runner,
     reports: mpsc::Sender<Report>,
+    reported: Arc<AtomicU64>,
     limits: Limits,
 }
 
 impl Rebuilder {
     /// One that reports to `reports`.
     pub fn new(runner: Runner, reports: mpsc::Sender<Report>) -> Self {
-        Self { runner, reports, limits: Limits::default() }
+        Self { runner, reports, reported: Arc::default(), limits: Limits::default() }
+    }
+
+    /// How many reports there were.
+    pub fn reported(&self) -> u64 {
+        self.reported.load(Ordering::Relaxed)
     }
 
     /// The same with other limits.
@@ -205,44 +287,33 @@ impl Rebuilder {
 
     /// Rebuilds projections, all of which are switched together; goes on with what was begun and not finished.
     /// Answers, in the order of `names`, what came of each.
-    pub async fn rebuild(
-        &self,
-        names: &[&str],
-        options: Options,
-    ) -> Result<Vec<(String, Result<(), RebuildError>)>, RebuildError> {
+    pub async fn rebuild(&self, names: &[&str], options: Options) -> Result<Results, RebuildError> {
+        self.begin(names, options).await?.finish().await
+    }
+
+    /// Begins to rebuild projections, or says why not; the work is done by `finish`.
+    pub async fn begin(&self, names: &[&str], options: Options) -> Result<Begun, RebuildError> {
         let projections = names.iter().map(|name| self.named(name)).collect::<Result<Vec<_>, _>>()?;
         let owner = Owner::take(self.runner.pool(), names).await?;
-        let mut results: Vec<_> = names.iter().map(|name| ((*name).to_owned(), Ok(()))).collect();
-        let mut greens = vec![];
-        for (projection, (_, result)) in projections.into_iter().zip(&mut results) {
-            if let Some(request_id) = options.request_id
-                && let Some(failure) = record::answered(self.runner.pool(), projection.name(), request_id).await?
-            {
-                *result = failure.map_or(Ok(()), |failure| Err(RebuildError::Before(failure)));
+        let (mut builds, mut results) = (vec![], vec![]);
+        for projection in projections {
+            let before = match options.request_id {
+                Some(id) => record::answered(self.runner.pool(), projection.name(), id).await?,
+                None => None,
+            };
+            let name = projection.name().to_owned();
+            if let Some(failure) = before {
+                results.push((name, failure.map_or(Ok(()), |failure| Err(RebuildError::Before(failure)))));
                 continue;
             }
             let (green, resumed) = record::begin(self.runner.pool(), projection, options.request_id).await?;
-            self.report(Report::Started { build: green.named(projection), resumed }).await;
-            match self.load(projection, &green).await {
-                Ok(()) => greens.push((projection, green, result)),
-                Err(error) => *result = Err(self.give_up(projection, &green, error).await?),
-            }
+            let (build, asked_by) = (green.named(projection), options.asked_by.clone());
+            self.report(Report::Started { build, resumed, asked_by }).await;
+            results.push((name.clone(), Ok(())));
+            builds.push((name, green));
         }
-        let mut ready = vec![];
-        for (projection, green, result) in greens {
-            match self.prove(projection, &green, options.accept_difference).await {
-                Ok(()) => ready.push((projection, green, result)),
-                Err(error) => *result = Err(self.give_up(projection, &green, error).await?),
-            }
-        }
-        let pairs: Vec<_> = ready.iter().map(|(projection, green, _)| (*projection, green)).collect();
-        self.switch(&pairs).await?;
-        for (projection, green, _) in &ready {
-            self.progress(green.ended(*projection, Phase::Switched));
-            self.report(Report::Switched { build: green.named(*projection) }).await;
-        }
-        owner.release().await;
-        Ok(results)
+        let accept_difference = options.accept_difference;
+        Ok(Begun { rebuilder: self.clone(), owner, builds, results, accept_difference })
     }
 
     /// Lets the build serve again that served before.
@@ -252,7 +323,7 @@ impl Rebuilder {
         let (projection, green) = record::revive(self.runner.pool(), projection, self.runner.projections()).await?;
         let undone = async {
             self.catch_up(projection, &green).await?;
-            self.switch(&[(projection, &green)]).await
+            self.switch(&[(projection, green.clone())]).await.map_err(|(_, error)| error)
         };
         match undone.await {
             Ok(()) => self.report(Report::Undone { build: green.named(projection) }).await,
@@ -276,6 +347,14 @@ impl Rebuilder {
             owner.release().await;
         }
         Ok(true)
+    }
+
+    /// Reports once more which builds serve: whoever writes that down may have crashed between the switch and the report.
+    pub async fn report_serving(&self) -> Result<(), RebuildError> {
+        for build in record::serving(self.runner.pool()).await? {
+            self.report(Report::Switched { build }).await;
+        }
+        Ok(())
     }
 
     /// The projections whose build is of an earlier version than this release's.
@@ -322,11 +401,15 @@ impl Rebuilder {
 
     async fn report(&self, report: Report) {
         // Nobody has to listen.
-        let _ = self.reports.send(report).await;
+        if self.reports.send(report).await.is_ok() {
+            self.reported.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Progress may be missed by who is slow.
     fn progress(&self, progress: Progress) {
-        let _ = self.reports.try_send(Report::Progress(progress));
+        if self.reports.try_send(Report::Progress(progress)).is_ok() {
+            self.reported.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

@@ -1,16 +1,13 @@
 //! The row of a build, from its beginning to its end.
 
-use std::collections::HashMap;
-
-use domain::{BookId, RequestId};
+use domain::RequestId;
+use sqlx::Row;
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::types::Json;
-use sqlx::{PgConnection, Row};
-use uuid::Uuid;
 
+use super::RebuildError;
 use super::owner::this_process;
 use super::report::{Named, Phase, Progress};
-use super::{RebuildError, SetAside};
 use crate::apply::Apply;
 use crate::build::{self, Build};
 
@@ -119,6 +116,15 @@ async fn own(pool: &PgPool, schema: &str, request_id: Option<RequestId>) -> sqlx
     .map(|_| ())
 }
 
+/// The builds that serve and were put in the place of others.
+pub(super) async fn serving(pool: &PgPool) -> sqlx::Result<Vec<Named>> {
+    let sql = "SELECT projection, version, build FROM builds WHERE state = 'serving' AND progress IS NOT NULL";
+    let rows = sqlx::query(sql).fetch_all(pool).await?;
+    let named =
+        |row: PgRow| Named { projection: row.get("projection"), version: row.get("version"), build: row.get("build") };
+    Ok(rows.into_iter().map(named).collect())
+}
+
 /// Has the build follow the log again that served before the one that serves now.
 pub(super) async fn revive<'a>(
     pool: &PgPool,
@@ -189,18 +195,4 @@ pub(super) async fn newest_progress(pool: &PgPool, name: &str) -> sqlx::Result<O
     let sql = "SELECT progress FROM builds WHERE projection = $1 AND progress IS NOT NULL ORDER BY build DESC LIMIT 1";
     let row = sqlx::query(sql).bind(name).fetch_optional(pool).await?;
     Ok(row.and_then(|row| row.try_get::<Json<Progress>, _>("progress").ok()).map(|json| json.0))
-}
-
-/// What was set aside in a book so far: partitions and positions.
-pub(super) async fn set_aside(
-    db: &mut PgConnection,
-    green: &Green,
-) -> sqlx::Result<HashMap<BookId, HashMap<Uuid, i64>>> {
-    let row =
-        sqlx::query("SELECT set_aside FROM builds WHERE schema_name = $1").bind(&green.schema).fetch_one(db).await?;
-    let mut all: HashMap<BookId, HashMap<Uuid, i64>> = HashMap::new();
-    for one in row.get::<Json<Vec<SetAside>>, _>("set_aside").0 {
-        all.entry(one.book_id).or_default().insert(one.partition_id, one.position);
-    }
-    Ok(all)
 }

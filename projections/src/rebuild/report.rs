@@ -64,6 +64,8 @@ pub enum Report {
         build: Named,
         /// Whether it was begun before.
         resumed: bool,
+        /// Who wanted it; absent where nobody in particular did.
+        asked_by: Option<String>,
     },
     /// It goes on. Who is slow misses some of these.
     Progress(Progress),

@@ -1,10 +1,9 @@
 //! Folds one share of a book's partitions on a thread of its own, and hands over its rows at the end of each cut.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::BookId;
-use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use tokio::sync::mpsc::{Receiver, Sender};
 use uuid::Uuid;
@@ -12,8 +11,9 @@ use uuid::Uuid;
 use super::RebuildError;
 use super::fold::Fold;
 use super::range::{self, Range};
-use super::row;
+use super::row::{self, Row};
 use crate::apply::ApplyError;
+use crate::quarantine::Culprit;
 
 /// How much is sent to the database at once.
 const CHUNK: usize = 1024 * 1024;
@@ -30,21 +30,8 @@ pub(super) enum Task {
 pub(super) enum Part {
     /// Rows of a binary COPY.
     Rows(Vec<u8>),
-    /// That was all of this cut; and the partitions that were set aside in it.
-    End(Vec<SetAside>),
-}
-
-/// A partition that could not be folded: its events are left out from a position on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SetAside {
-    /// The book.
-    pub book_id: BookId,
-    /// The partition.
-    pub partition_id: Uuid,
-    /// The event that could not be taken in.
-    pub position: i64,
-    /// What is wrong with it.
-    pub reason: String,
+    /// That was all of this cut; and the events at which partitions were set aside in it.
+    End(Vec<Culprit>),
 }
 
 /// One share at work.
@@ -54,10 +41,12 @@ pub(super) struct Share {
     pub number: usize,
     pub shares: usize,
     /// Whether it stops at what it cannot take in.
-    pub money: bool,
+    pub stops: bool,
     pub fold: Box<dyn Fold>,
-    /// The partitions that are left out, and from which position on.
-    pub set_aside: HashMap<Uuid, i64>,
+    /// Partitions that wait in quarantine: no event of theirs is taken in any more.
+    pub waiting: HashSet<Uuid>,
+    /// Events that the projection goes on without.
+    pub skipped: Arc<HashSet<i64>>,
 }
 
 impl Share {
@@ -77,7 +66,7 @@ impl Share {
         Ok(())
     }
 
-    fn take(&mut self, range: &Range, news: &mut Vec<SetAside>) -> Result<(), RebuildError> {
+    fn take(&mut self, range: &Range, news: &mut Vec<Culprit>) -> Result<(), RebuildError> {
         for row in &range.taken_back {
             if range::share(row.get("partition_id"), self.shares) == self.number {
                 self.fold.take_back(row);
@@ -86,16 +75,16 @@ impl Share {
         let mut event = row::blank(self.book_id);
         for row in range.rows(self.number) {
             let row = row?;
-            if !self.set_aside.is_empty() && self.set_aside.contains_key(&row.partition_id()) {
+            if self.leaves_out(&row) {
                 continue;
             }
             row.write_over(&mut event);
             match self.fold.take(&event) {
                 Ok(()) => {}
                 // Money never goes on without an event; other rows do, without the partition that it belongs to.
-                Err(ApplyError::Poison { position, partition, reason }) if !self.money => {
-                    self.set_aside.insert(partition.id, position);
-                    news.push(SetAside { book_id: partition.book_id, partition_id: partition.id, position, reason });
+                Err(ApplyError::Poison { position, partition, reason }) if !self.stops => {
+                    self.waiting.insert(partition.id);
+                    news.push(Culprit { position, partition, event_type: event.event_type.clone(), reason });
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -103,8 +92,13 @@ impl Share {
         Ok(())
     }
 
+    fn leaves_out(&self, row: &Row<'_>) -> bool {
+        let waits = !self.waiting.is_empty() && self.waiting.contains(&row.partition_id());
+        waits || !self.skipped.is_empty() && self.skipped.contains(&row.position)
+    }
+
     /// Answers whether anybody took it.
-    fn hand_over(&mut self, parts: &Sender<Part>, news: Vec<SetAside>) -> bool {
+    fn hand_over(&mut self, parts: &Sender<Part>, news: Vec<Culprit>) -> bool {
         let mut sent = true;
         self.fold.give(CHUNK, &mut |rows| {
             sent = sent && parts.blocking_send(Part::Rows(rows)).is_ok();

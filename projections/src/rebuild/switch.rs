@@ -22,13 +22,11 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
 
 impl Rebuilder {
     /// Lets builds serve; those that served are kept for an undo, and nothing older is.
-    pub(super) async fn switch(&self, pairs: &[(&dyn Apply, &Green)]) -> Result<(), RebuildError> {
-        if pairs.is_empty() {
-            return Ok(());
-        }
+    /// An error comes with the place of the build that it is about; then nothing was switched.
+    pub(super) async fn switch(&self, pairs: &[(&dyn Apply, Green)]) -> Result<(), (usize, RebuildError)> {
         for _ in 0..ATTEMPTS {
             match self.try_to_switch(pairs).await {
-                Err(RebuildError::Database(sqlx::Error::Database(error)))
+                Err((_, RebuildError::Database(sqlx::Error::Database(error))))
                     if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) =>
                 {
                     tokio::time::sleep(BETWEEN_ATTEMPTS).await;
@@ -36,42 +34,26 @@ impl Rebuilder {
                 Err(error) => return Err(error),
                 Ok(()) => {
                     for (projection, _) in pairs {
-                        self.drop_old(*projection).await?;
+                        self.drop_old(*projection).await.map_err(|error| (0, error))?;
                     }
                     self.runner.wake();
                     return Ok(());
                 }
             }
         }
-        Err(RebuildError::Busy)
+        Err((0, RebuildError::Busy))
     }
 
-    async fn try_to_switch(&self, pairs: &[(&dyn Apply, &Green)]) -> Result<(), RebuildError> {
-        let mut tx = self.runner.pool().begin().await?;
-        tx.execute(format!("SET LOCAL lock_timeout = '{PATIENCE}'").as_str()).await?;
+    async fn try_to_switch(&self, pairs: &[(&dyn Apply, Green)]) -> Result<(), (usize, RebuildError)> {
+        let whole = |error: sqlx::Error| (0, error.into());
+        let mut tx = self.runner.pool().begin().await.map_err(whole)?;
+        tx.execute(format!("SET LOCAL lock_timeout = '{PATIENCE}'").as_str()).await.map_err(whole)?;
         // From here on nobody posts to anything, so no reader is ever taken back to an earlier position.
-        lock_posting(&mut tx).await?;
-        for (projection, green) in pairs {
-            follow_to_serving(&mut tx, *projection, green).await?;
-            sqlx::query("UPDATE builds SET state = 'retired' WHERE projection = $1 AND state = 'serving'")
-                .bind(projection.name())
-                .execute(&mut *tx)
-                .await?;
-            let serving = sqlx::query(
-                "UPDATE builds SET state = 'serving', served_at = clock_timestamp(), owner = NULL, \
-                 progress = jsonb_set(progress, '{phase}', '\"switched\"') \
-                 WHERE schema_name = $1 AND state = 'following' AND NOT cancel",
-            )
-            .bind(&green.schema)
-            .execute(&mut *tx)
-            .await?;
-            if serving.rows_affected() == 0 {
-                return Err(RebuildError::Cancelled);
-            }
-            build::serve(&mut tx, *projection, &green.schema).await?;
+        lock_posting(&mut tx).await.map_err(whole)?;
+        for (at, (projection, green)) in pairs.iter().enumerate() {
+            put_in_place(&mut tx, *projection, green).await.map_err(|error| (at, error))?;
         }
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await.map_err(whole)
     }
 
     /// Keeps the newest of the builds that served before.
@@ -90,6 +72,27 @@ impl Rebuilder {
         }
         Ok(())
     }
+}
+
+async fn put_in_place(db: &mut PgConnection, projection: &dyn Apply, green: &Green) -> Result<(), RebuildError> {
+    follow_to_serving(db, projection, green).await?;
+    sqlx::query("UPDATE builds SET state = 'retired' WHERE projection = $1 AND state = 'serving'")
+        .bind(projection.name())
+        .execute(&mut *db)
+        .await?;
+    let serving = sqlx::query(
+        "UPDATE builds SET state = 'serving', served_at = clock_timestamp(), owner = NULL, \
+         progress = jsonb_set(progress, '{phase}', '\"switched\"') \
+         WHERE schema_name = $1 AND state = 'following' AND NOT cancel",
+    )
+    .bind(&green.schema)
+    .execute(&mut *db)
+    .await?;
+    if serving.rows_affected() == 0 {
+        return Err(RebuildError::Cancelled);
+    }
+    build::serve(db, projection, &green.schema).await?;
+    Ok(())
 }
 
 /// Takes a build, in every book, at least as far as the one that serves.

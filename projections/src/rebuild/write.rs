@@ -1,5 +1,7 @@
 //! Writes cuts: rows by COPY and the book's progress, in one transaction each.
 
+use std::ops::Range;
+
 use domain::BookId;
 use sqlx::Connection;
 use sqlx::PgConnection;
@@ -8,9 +10,9 @@ use uuid::Uuid;
 
 use super::RebuildError;
 use super::book::Load;
-use super::share::{Part, SetAside};
+use super::share::Part;
 use crate::column::{COPY_HEADER, COPY_TRAILER};
-use crate::runner::move_checkpoint;
+use crate::quarantine::{self, Culprit};
 
 /// The rows of a book up to a position.
 pub(super) struct Cut {
@@ -28,6 +30,8 @@ pub(super) struct Writer<'a> {
     pub load: &'a Load<'a>,
     pub book_id: BookId,
     pub shares: usize,
+    /// The newest order about quarantine that the load knows.
+    pub orders: i64,
     /// Told how far the book has been written.
     pub written: watch::Sender<i64>,
 }
@@ -57,10 +61,8 @@ impl Writer<'_> {
         // Whoever crashes loses whole cuts; what puts the build in its place waits for the disk.
         sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *tx).await?;
         projection.remove_partitions(&mut tx, schema, self.book_id, &cut.taken).await?;
-        let set_aside = self.copy_in(&mut tx, &mut cut.rows).await?;
-        if !set_aside.is_empty() {
-            record_set_aside(&mut tx, schema, &set_aside).await?;
-        }
+        let culprits = self.copy_in(&mut tx, &mut cut.rows).await?;
+        put_aside(&mut tx, schema, &culprits, self.orders).await?;
         move_checkpoint(&mut tx, schema, self.book_id, at..cut.to).await?;
         tx.commit().await?;
         Ok(())
@@ -70,20 +72,20 @@ impl Writer<'_> {
         &self,
         db: &mut PgConnection,
         parts: &mut mpsc::Receiver<Part>,
-    ) -> Result<Vec<SetAside>, RebuildError> {
-        let (mut open, mut set_aside) = (self.shares, vec![]);
+    ) -> Result<Vec<Culprit>, RebuildError> {
+        let (mut open, mut culprits) = (self.shares, vec![]);
         // A cut without rows needs no COPY.
-        if let Some(first) = next_rows(parts, &mut open, &mut set_aside).await? {
+        if let Some(first) = next_rows(parts, &mut open, &mut culprits).await? {
             let mut copy = db.copy_in_raw(&self.load.projection.copy_in(self.load.schema)).await?;
             copy.send(COPY_HEADER).await?;
             copy.send(first).await?;
-            while let Some(rows) = next_rows(parts, &mut open, &mut set_aside).await? {
+            while let Some(rows) = next_rows(parts, &mut open, &mut culprits).await? {
                 copy.send(rows).await?;
             }
             copy.send(&COPY_TRAILER[..]).await?;
             copy.finish().await?;
         }
-        Ok(set_aside)
+        Ok(culprits)
     }
 
     /// Rows of a second cut find those of the first by their partition.
@@ -102,13 +104,13 @@ impl Writer<'_> {
 async fn next_rows(
     parts: &mut mpsc::Receiver<Part>,
     open: &mut usize,
-    set_aside: &mut Vec<SetAside>,
+    culprits: &mut Vec<Culprit>,
 ) -> Result<Option<Vec<u8>>, RebuildError> {
     while *open > 0 {
         match parts.recv().await {
             Some(Part::Rows(rows)) => return Ok(Some(rows)),
             Some(Part::End(news)) => {
-                set_aside.extend(news);
+                culprits.extend(news);
                 *open -= 1;
             }
             // A share ended before its cut did: nothing of the cut is written.
@@ -118,12 +120,25 @@ async fn next_rows(
     Ok(None)
 }
 
-/// The one place where a partition is set aside in a build that is being loaded: durable with the cut that left it out.
-async fn record_set_aside(db: &mut PgConnection, schema: &str, news: &[SetAside]) -> Result<(), RebuildError> {
-    sqlx::query("UPDATE builds SET set_aside = set_aside || $2::jsonb WHERE schema_name = $1")
-        .bind(schema)
-        .bind(sqlx::types::Json(news))
-        .execute(db)
-        .await?;
+/// Puts partitions into quarantine: durable with the cut that left them out.
+async fn put_aside(db: &mut PgConnection, schema: &str, culprits: &[Culprit], orders: i64) -> sqlx::Result<()> {
+    for culprit in culprits {
+        quarantine::put(db, schema, culprit, false, orders).await?;
+    }
     Ok(())
+}
+
+/// Moves a checkpoint from where it was, or fails: then somebody else moved it.
+async fn move_checkpoint(db: &mut PgConnection, schema: &str, book_id: BookId, moved: Range<i64>) -> sqlx::Result<()> {
+    let moved = sqlx::query(
+        "INSERT INTO checkpoints (schema_name, book_id, position) VALUES ($1, $2, $4) ON CONFLICT (schema_name, book_id) \
+         DO UPDATE SET position = EXCLUDED.position, moved_at = now() WHERE checkpoints.position = $3",
+    )
+    .bind(schema)
+    .bind(book_id.uuid())
+    .bind(moved.start)
+    .bind(moved.end)
+    .execute(db)
+    .await?;
+    if moved.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
