@@ -18,6 +18,7 @@ mod commands;
 mod error;
 mod import;
 mod quarantine;
+mod rebuild;
 mod run;
 mod session;
 mod system;

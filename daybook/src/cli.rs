@@ -64,8 +64,11 @@ enum Command {
     /// Verify the log, sign it, prove what is in it
     #[command(subcommand, after_help = "Example:\n  daybook audit verify")]
     Audit(Audit),
-    /// Fold the log again
-    #[command(after_help = "Example:\n  daybook rebuild --check")]
+    /// Make read models anew from the log, while the present ones serve
+    #[command(
+        after_help = "Examples:\n  daybook rebuild timeline\n  daybook rebuild --all\n  daybook rebuild --undo timeline\n  \
+        daybook rebuild --check"
+    )]
     Rebuild(Rebuild),
     /// Try the sandbox's escapes and show what holds on this machine
     #[command(after_help = "Example:\n  daybook doctor")]
@@ -145,11 +148,27 @@ pub struct Timeline {
 
 /// What to fold again.
 #[derive(Args, Clone)]
+#[group(id = "what", required = true, multiple = false, args = ["names", "all", "check", "undo", "cancel"])]
 pub struct Rebuild {
-    /// Fold everything into a scratch build and compare it with what serves
-    #[arg(long, required = true)]
+    /// The read models, such as timeline or sessions
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Every read model
+    #[arg(long)]
+    pub all: bool,
+    /// Change nothing: fold everything into a scratch build and compare it with what serves
+    #[arg(long)]
     pub check: bool,
-    /// One JSON object per projection and book
+    /// Let the build serve again that served before
+    #[arg(long, value_name = "NAME")]
+    pub undo: Option<String>,
+    /// Give up a rebuild, in whatever process it runs
+    #[arg(long, value_name = "NAME")]
+    pub cancel: Option<String>,
+    /// Switch though rows differ from those that serve
+    #[arg(long)]
+    pub accept_difference: bool,
+    /// One JSON object per line
     #[arg(long)]
     pub json: bool,
 }
@@ -193,7 +212,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,
         Command::Timeline(timeline) => crate::listing::timeline(&place, &timeline).await,
         Command::Audit(audit) => crate::audit::run(&place, audit).await,
-        Command::Rebuild(rebuild) => crate::rebuild::check(&place, rebuild.json).await,
+        Command::Rebuild(rebuild) => crate::rebuild::run(&place, &rebuild).await,
         Command::Doctor(json) => crate::doctor::doctor(json.json).await,
     }
 }

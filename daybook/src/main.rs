@@ -13,6 +13,7 @@ mod node;
 mod out;
 mod provider;
 mod rebuild;
+mod record;
 mod serve;
 mod task;
 mod workers;

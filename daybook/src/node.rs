@@ -11,12 +11,15 @@ use commands::database::{self, Installation};
 use commands::log::Log;
 use daybook_postgres::Cluster;
 use domain::checkpoint_key::CheckpointKeyCreated;
+use projections::rebuild::{Rebuilder, Report};
 use projections::tree::{Follower, KEPT_FOLDER, Signer};
 use projections::{Reader, Runner};
 use sqlx::postgres::{PgConnectOptions, PgPool};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::cli::Place;
+use crate::record::{self, HEARD, WAITING};
 
 /// A process of Daybook.
 pub struct Node {
@@ -30,9 +33,13 @@ pub struct Node {
     pub reader: Reader,
     /// Posts events into read tables.
     pub runner: Runner,
+    /// Makes read tables anew.
+    pub rebuilder: Rebuilder,
     /// Who is asking.
     pub access: Access,
-    running: JoinHandle<()>,
+    reports: broadcast::Sender<Report>,
+    written: watch::Receiver<u64>,
+    running: Vec<JoinHandle<()>>,
     // Let go last: the database goes with its last user.
     _cluster: Option<Cluster>,
 }
@@ -65,8 +72,34 @@ impl Node {
         let access = Access::open(commands.clone()).await?;
         let runner = Runner::open(pool.clone()).await?;
         let reader = Reader::connect(options).await?;
-        let running = tokio::spawn(runner.clone().run());
-        Ok(Self { data, commands, pool, reader, runner, access, running, _cluster: cluster })
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let (reports, (counted, written)) = (broadcast::Sender::new(HEARD), watch::channel(0));
+        let rebuilder = Rebuilder::new(runner.clone(), sender);
+        let running = vec![
+            tokio::spawn(runner.clone().run()),
+            tokio::spawn(record::record(commands.clone(), receiver, reports.clone(), counted)),
+        ];
+        let _cluster = cluster;
+        Ok(Self { data, commands, pool, reader, runner, rebuilder, access, reports, written, running, _cluster })
+    }
+
+    /// Makes this release's read tables in the background, where those of an earlier one serve.
+    pub fn deploy(&mut self) {
+        self.running.push(tokio::spawn(record::log_progress(self.reports())));
+        self.running.push(tokio::spawn(record::deploy(self.rebuilder.clone())));
+    }
+
+    /// Hears what is reported about rebuilds, once it is written down.
+    pub fn reports(&self) -> broadcast::Receiver<Report> {
+        self.reports.subscribe()
+    }
+
+    /// Waits until everything that was reported so far is written down.
+    pub async fn written(&self) {
+        let mut written = self.written.clone();
+        let wanted = self.rebuilder.reported();
+        // The writer ends with the node only.
+        let _ = written.wait_for(|count| *count >= wanted).await;
     }
 
     /// Opens what makes proofs. The key is made when it is first wanted, and from then on stands in the log.
@@ -86,7 +119,7 @@ impl Node {
 
     /// Stops posting and lets go of the database.
     pub async fn close(self) {
-        self.running.abort();
+        self.running.iter().for_each(JoinHandle::abort);
         self.reader.close().await;
         self.pool.close().await;
     }

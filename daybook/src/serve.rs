@@ -35,7 +35,8 @@ pub async fn demo(place: &Place, wanted: &Serve) -> anyhow::Result<u8> {
 
 async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> {
     let client = client_folder(wanted)?;
-    let node = Node::open(place).await?;
+    let mut node = Node::open(place).await?;
+    node.deploy();
     let provider = provider::open(&node.commands).await?;
     let shown = ModelProvider {
         provider: provider.name().to_owned(),

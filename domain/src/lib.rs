@@ -14,6 +14,7 @@ pub mod model;
 pub mod money;
 pub mod proof;
 pub mod quarantine;
+pub mod rebuild;
 pub mod run;
 pub mod sandbox;
 pub mod session;

@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod projection;
 pub mod quarantine;
 pub mod reader;
+pub mod rebuild;
 pub mod run;
 pub mod session;
 pub mod timeline;
@@ -25,8 +26,9 @@ mod build;
 mod header;
 mod post;
 mod runner;
+mod view;
 
 pub use feed::Recorded;
-pub use projection::{Applier, Projection, all};
+pub use projection::{Applier, Projection, all, applier};
 pub use reader::Reader;
 pub use runner::{RebuildError, Runner, WaitError};

@@ -211,7 +211,11 @@ pub(crate) async fn note_error(db: &mut PgConnection, schema: &str, book_id: Boo
 }
 
 /// The partition of the event at a position.
-async fn partition_at(db: &mut PgConnection, book_id: BookId, position: i64) -> sqlx::Result<Option<Partition>> {
+pub(crate) async fn partition_at(
+    db: &mut PgConnection,
+    book_id: BookId,
+    position: i64,
+) -> sqlx::Result<Option<Partition>> {
     let row = sqlx::query(
         "SELECT coalesce(session_id, stream_id) AS partition_id FROM events WHERE book_id = $1 AND position = $2",
     )

@@ -15,6 +15,7 @@ mod machine;
 mod model;
 mod quarantine;
 mod race;
+mod rebuild;
 mod runner;
 mod settle;
 mod snapshots;

@@ -109,6 +109,12 @@ impl Standing {
         self.orders.iter().map(|order| order.at).max().unwrap_or(0)
     }
 
+    /// The events that a projection was told to go on without, as far as the log says so up to a position.
+    pub fn skips(&self, projection: &str, to: i64) -> impl Iterator<Item = i64> {
+        let skips = self.orders.iter().filter(move |order| order.skip && order.at <= to);
+        skips.filter(move |order| order.projection == projection).map(|order| order.position)
+    }
+
     /// The partition no longer waits in a build.
     pub fn forget(&mut self, schema: &str, partition_id: Uuid) {
         if let Some(entries) = self.entries.get_mut(schema) {
