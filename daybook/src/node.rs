@@ -8,10 +8,11 @@ use access::Access;
 use anyhow::{Context, bail};
 use commands::Commands;
 use commands::database::{self, Installation};
-use commands::log::Log;
+use commands::log::{Log, Tip};
 use daybook_postgres::Cluster;
-use projections::{Reader, Runner};
+use projections::{Follower, Reader, Runner};
 use sqlx::postgres::{PgConnectOptions, PgPool};
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::JoinHandle;
 
 use crate::cli::Place;
@@ -28,9 +29,11 @@ pub struct Node {
     pub reader: Reader,
     /// Posts events into read tables.
     pub runner: Runner,
+    /// Follows the log.
+    pub follower: Follower,
     /// Who is asking.
     pub access: Access,
-    running: JoinHandle<()>,
+    running: [JoinHandle<()>; 3],
     // Let go last: the database goes with its last user.
     _cluster: Option<Cluster>,
 }
@@ -62,16 +65,34 @@ impl Node {
         let commands = Commands::new(log, installation);
         let access = Access::open(commands.clone()).await?;
         let runner = Runner::open(pool.clone()).await?;
-        let reader = Reader::connect(options).await?;
-        let running = tokio::spawn(runner.clone().run());
-        Ok(Self { data, commands, pool, reader, runner, access, running, _cluster: cluster })
+        let reader = Reader::connect(options.clone()).await?;
+        let follower = Follower::connect(options, reader.clone()).await?;
+        let running = [
+            tokio::spawn(runner.clone().run()),
+            tokio::spawn(follower.clone().run()),
+            tokio::spawn(wake(follower.clone(), commands.log().tips())),
+        ];
+        Ok(Self { data, commands, pool, reader, runner, follower, access, running, _cluster: cluster })
     }
 
     /// Stops posting and lets go of the database.
     pub async fn close(self) {
-        self.running.abort();
+        self.running.iter().for_each(JoinHandle::abort);
+        self.follower.close().await;
         self.reader.close().await;
         self.pool.close().await;
+    }
+}
+
+/// Tells the follower of every append of this process; those of others it hears of by itself.
+async fn wake(follower: Follower, mut tips: broadcast::Receiver<Tip>) {
+    loop {
+        match tips.recv().await {
+            Ok(Tip { book_id, position }) => follower.grown(book_id, position),
+            // What was missed here is announced by the database too.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 

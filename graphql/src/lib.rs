@@ -21,7 +21,7 @@ pub use http::routes;
 
 use async_graphql::{MergedObject, MergedSubscription};
 use commands::Commands;
-use projections::{Reader, Runner};
+use projections::{Follower, Reader, Runner};
 
 /// How deep a query may nest.
 const DEPTH: usize = 12;
@@ -68,6 +68,7 @@ pub(crate) struct State {
     pub commands: Commands,
     pub reader: Reader,
     pub runner: Runner,
+    pub follower: Follower,
     pub provider: ModelProvider,
 }
 
@@ -78,11 +79,22 @@ impl State {
     }
 }
 
+/// The read side of this process.
+pub struct ReadSide {
+    /// Reads what is there.
+    pub reader: Reader,
+    /// Says how far the read models are.
+    pub runner: Runner,
+    /// Follows the log.
+    pub follower: Follower,
+}
+
 /// The schema on this process's two sides.
-pub fn schema(commands: Commands, reader: Reader, runner: Runner, provider: ModelProvider) -> Schema {
+pub fn schema(commands: Commands, read_side: ReadSide, provider: ModelProvider) -> Schema {
+    let ReadSide { reader, runner, follower } = read_side;
     let runs = run::loader(reader.clone());
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
-        .data(State { commands, reader, runner, provider })
+        .data(State { commands, reader, runner, follower, provider })
         .data(runs)
         .limit_depth(DEPTH)
         .limit_complexity(COMPLEXITY)

@@ -8,6 +8,7 @@ pub mod check;
 pub mod column;
 pub mod feed;
 pub mod file;
+pub mod follow;
 pub mod ledger;
 pub mod projection;
 pub mod reader;
@@ -23,6 +24,7 @@ mod build;
 mod runner;
 
 pub use feed::Recorded;
+pub use follow::Follower;
 pub use projection::{Applier, Projection, all};
 pub use reader::Reader;
 pub use runner::{Runner, WaitError};
