@@ -9,6 +9,7 @@ mod append;
 mod audit;
 mod commands;
 mod fixture;
+mod follow;
 mod isolation;
 mod model;
 mod race;

@@ -67,7 +67,12 @@ impl Subscriber {
         self.at
     }
 
-    /// Waits for what is next. Once caught up this may be dropped while it waits, and nothing is lost.
+    /// The session that it follows.
+    pub fn session_id(&self) -> SessionId {
+        self.session_id
+    }
+
+    /// Waits for what is next. It may be dropped while it waits: nothing is lost.
     pub async fn next(&mut self) -> Result<News, FollowError> {
         loop {
             match &mut self.state {

@@ -7,13 +7,17 @@ mod append;
 mod cluster;
 mod contestants;
 mod disk;
+mod fanout;
+mod follow;
 mod gates;
 mod machine;
 mod meter;
+mod place;
 mod report;
 mod round;
 mod server;
 mod slice;
+mod source;
 mod table;
 
 use std::process::ExitCode;
@@ -30,15 +34,35 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Benchmark {
-    /// Appends to the log, against single INSERTs and postgres-es (the default, and so far the only one)
+    /// Appends to the log, against single INSERTs and postgres-es (the default)
     Append(append::Options),
+    /// From an append to a follower, against bare LISTEN and bare Redis
+    Follow(follow::Options),
+    /// From an append to a thousand subscribers over WebSocket
+    Fanout(fanout::Options),
+    /// The reading side of `follow`, in a process of its own
+    #[command(hide = true)]
+    FollowReader {
+        url: String,
+        events: usize,
+        #[command(subcommand)]
+        reader: follow::Reader,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let options = match Arguments::parse().benchmark {
-        Some(Benchmark::Append(options)) => options,
-        None => append::Options::default(),
-    };
+    let benchmark = Arguments::parse().benchmark.unwrap_or_else(|| Benchmark::Append(append::Options::default()));
     // The runtime of the product: as many workers as there are cores.
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(append::run(&options))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(benchmark))
+}
+
+async fn run(benchmark: Benchmark) -> anyhow::Result<ExitCode> {
+    match benchmark {
+        Benchmark::Append(options) => append::run(&options).await,
+        Benchmark::Follow(options) => follow::run(&options).await,
+        Benchmark::Fanout(options) => fanout::run(&options).await,
+        Benchmark::FollowReader { url, events, reader } => {
+            follow::read(&reader, &url, events).await.map(|()| ExitCode::SUCCESS)
+        }
+    }
 }

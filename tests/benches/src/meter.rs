@@ -29,6 +29,16 @@ impl Meter {
     }
 }
 
+/// The processor time of a process so far.
+pub fn process(id: u32) -> Option<Duration> {
+    threads(Path::new(&format!("/proc/{id}/task")))
+}
+
+/// The processor time of this process so far.
+pub fn own() -> anyhow::Result<Duration> {
+    process(std::process::id()).ok_or_else(|| anyhow::anyhow!("Linux tells it"))
+}
+
 fn threads(folder: &Path) -> Option<Duration> {
     fs::read_dir(folder).ok()?.flatten().map(|entry| thread(&entry.path())).sum()
 }

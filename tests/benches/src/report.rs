@@ -35,7 +35,7 @@ pub fn events_per_sync(rounds: &[Round], of: Contestant) -> Option<f64> {
 }
 
 /// The middle value; `None` when any is missing.
-fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+pub fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let mut values = values.collect::<Option<Vec<f64>>>()?;
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;
@@ -59,7 +59,7 @@ impl Report {
              ### Gates\n\n{}",
             self.ratios(),
             self.figures(),
-            self.facts(),
+            facts(&self.machine),
             verdicts(gates),
         )
     }
@@ -118,16 +118,17 @@ impl Report {
         }
         table.markdown()
     }
+}
 
-    fn facts(&self) -> String {
-        let Machine { cores, processor, kernel, postgres, settings, load } = &self.machine;
-        format!(
-            "{cores} cores ({processor}), Linux {kernel}, PostgreSQL {postgres} ({}).\n\
-             Load average {load} before the run, {} after it.\n",
-            settings.join(", "),
-            machine::load(),
-        )
-    }
+/// The machine and how busy it was.
+pub fn facts(machine: &Machine) -> String {
+    let Machine { cores, processor, kernel, postgres, settings, load } = machine;
+    format!(
+        "{cores} cores ({processor}), Linux {kernel}, PostgreSQL {postgres} ({}).\n\
+         Load average {load} before the run, {} after it.\n",
+        settings.join(", "),
+        machine::load(),
+    )
 }
 
 /// Below the tables.
@@ -140,7 +141,8 @@ const EXPLANATION: &str = "\
 - In `32 x 10` Daybook and postgres-es append 10 events at once; the plain INSERT still commits each event.\n\
 - CPU is user and system time of this process, of the connections' backends and of the WAL writer.\n";
 
-fn verdicts(gates: &[Gate]) -> String {
+/// Each gate with its verdict.
+pub fn verdicts(gates: &[Gate]) -> String {
     let mut text = String::new();
     for gate in gates {
         let verdict = if gate.met() { "met" } else { "NOT met" };
@@ -160,7 +162,8 @@ fn label(Scenario { writers, events }: Scenario) -> String {
     format!("{writers} x {events}")
 }
 
-fn millis(duration: Duration) -> f64 {
+/// In milliseconds.
+pub fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 

@@ -15,7 +15,8 @@ use sqlx::postgres::PgConnectOptions;
 const EVENT_TYPE: &str = "usage.metered";
 const EVENT_VERSION: i16 = 1;
 const PAYLOAD: &str = r#"{"llm_call_id":"llm_call:01900000-0000-7000-8000-000000000001","session_id":"session:01900000-0000-7000-8000-000000000002","run_id":"run:01900000-0000-7000-8000-000000000003","model":"provider/m","calls":1,"tokens":{"input_tokens":812,"cache_read_tokens":20480,"cache_write_tokens":640,"output_tokens":388,"reasoning_tokens":0},"usage_source":"provider","ttft_ms":612,"duration_ms":8120}"#;
-const ACTOR: &str = "user:01900000-0000-7000-8000-000000000004";
+/// Who acts.
+pub const ACTOR: &str = "user:01900000-0000-7000-8000-000000000004";
 
 /// The size of the event's payload in bytes.
 pub const PAYLOAD_BYTES: usize = PAYLOAD.len();
@@ -90,14 +91,17 @@ impl Writer<'_> {
     }
 }
 
-fn event() -> anyhow::Result<Event> {
+/// The event that everybody writes.
+pub fn event() -> anyhow::Result<Event> {
     Ok(Event::decode(EVENT_TYPE, EVENT_VERSION, PAYLOAD)?)
 }
 
-fn now() -> domain::Timestamp {
+/// The present moment.
+pub fn now() -> domain::Timestamp {
     chrono::Utc::now()
 }
 
-fn new_uuid() -> uuid::Uuid {
+/// A new id.
+pub fn new_uuid() -> uuid::Uuid {
     uuid::Uuid::now_v7()
 }
