@@ -9,8 +9,8 @@ use commands::bus::{Bus, Live};
 use domain::SessionId;
 use futures::Stream;
 use projections::follow::{FollowError, News, Subscriber};
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::broadcast::{self};
 
 use super::frame::{self, CaughtUpFrame, FellBehindFrame, HeartbeatFrame, Outgoing, SessionFrame};
 use crate::cursor;
@@ -34,7 +34,7 @@ pub struct Following {
 /// What can happen to a subscription.
 enum Happened {
     News(Result<News, FollowError>),
-    Live(Result<Live, RecvError>),
+    Live(Result<Arc<Live>, RecvError>),
     Beat,
 }
 
@@ -43,7 +43,7 @@ impl Following {
     pub fn frames(mut self) -> impl Stream<Item = Refused<Outgoing>> {
         stream! {
             // Live text is of interest once the past was sent.
-            let mut live: Option<broadcast::Receiver<Live>> = None;
+            let mut live: Option<Receiver<Arc<Live>>> = None;
             let mut beat = tokio::time::interval(HEARTBEAT);
             beat.reset();
             loop {
@@ -64,10 +64,10 @@ impl Following {
                 match happened {
                     Happened::News(Ok(News::Events { prev, batch })) => {
                         // What was written live before an event was appended is here by now, and goes first.
-                        let (frames, missed) = live.as_mut().map_or((vec![], false), |live| self.drain(live));
+                        let (frames, missed) = live.as_mut().map_or((vec![], false), drain);
                         behind = missed;
                         for frame in frames {
-                            yield Ok(Outgoing::Own(frame));
+                            yield Ok(Outgoing::Own(frame::live(&frame)));
                         }
                         yield Ok(Outgoing::Shared { batch, prev, epoch: self.epoch, asked: self.asked.clone() });
                     }
@@ -75,7 +75,7 @@ impl Following {
                         let (open, frames) = self.bus.listen(self.session_id);
                         live = Some(frames);
                         for frame in open {
-                            yield Ok(Outgoing::Own(frame::live(frame)));
+                            yield Ok(Outgoing::Own(frame::live(&frame)));
                         }
                         let position = self.cursor(self.subscriber.at());
                         yield Ok(Outgoing::Own(SessionFrame::CaughtUp(CaughtUpFrame { position })));
@@ -88,10 +88,7 @@ impl Following {
                         yield Err(read(error));
                         return;
                     }
-                    Happened::Live(Ok(frame)) if frame.session_id == self.session_id => {
-                        yield Ok(Outgoing::Own(frame::live(frame)));
-                    }
-                    Happened::Live(Ok(_)) => {}
+                    Happened::Live(Ok(frame)) => yield Ok(Outgoing::Own(frame::live(&frame))),
                     Happened::Live(Err(RecvError::Lagged(_))) => behind = true,
                     Happened::Live(Err(RecvError::Closed)) => return,
                     Happened::Beat => if let Some(position) = self.subscriber.position() {
@@ -104,22 +101,9 @@ impl Following {
                     let (open, frames) = self.bus.listen(self.session_id);
                     live = Some(frames);
                     for frame in open {
-                        yield Ok(Outgoing::Own(frame::live(frame)));
+                        yield Ok(Outgoing::Own(frame::live(&frame)));
                     }
                 }
-            }
-        }
-    }
-
-    /// Live frames of this session that have come; whether some were missed.
-    fn drain(&self, live: &mut broadcast::Receiver<Live>) -> (Vec<SessionFrame>, bool) {
-        let mut frames = vec![];
-        loop {
-            match live.try_recv() {
-                Ok(frame) if frame.session_id == self.session_id => frames.push(frame::live(frame)),
-                Ok(_) => {}
-                Err(TryRecvError::Lagged(_)) => return (vec![], true),
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return (frames, false),
             }
         }
     }
@@ -131,5 +115,17 @@ impl Following {
 
     fn cursor(&self, position: i64) -> String {
         cursor::of(self.epoch, position)
+    }
+}
+
+/// Live frames that have come; whether some were missed.
+fn drain(live: &mut Receiver<Arc<Live>>) -> (Vec<Arc<Live>>, bool) {
+    let mut frames = vec![];
+    loop {
+        match live.try_recv() {
+            Ok(frame) => frames.push(frame),
+            Err(TryRecvError::Lagged(_)) => return (vec![], true),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return (frames, false),
+        }
     }
 }

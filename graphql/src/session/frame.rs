@@ -141,7 +141,8 @@ pub fn asked(ctx: &Context<'_>) -> Option<Arc<str>> {
     (!asked.contains("Variable(")).then(|| asked.into())
 }
 
-pub fn live(live: Live) -> SessionFrame {
+/// Text as it is written.
+pub fn live(live: &Live) -> SessionFrame {
     let kind = match live.kind {
         Kind::Thinking => LiveKind::Thinking,
         Kind::Text => LiveKind::Text,
@@ -152,7 +153,7 @@ pub fn live(live: Live) -> SessionFrame {
         item_id: ID(live.item_id.to_string()),
         kind,
         offset: live.offset,
-        text: live.text,
+        text: live.text.clone(),
         done: live.done,
     })
 }

@@ -104,7 +104,7 @@ async fn subscribe(field: Arc<Field>, number: usize, mut random: Random) -> Got 
     let session_id = field.sessions[random.below(SESSIONS)];
     // Some come later, and some from somewhere in the middle.
     pass(&field, random.below(APPENDS * WRITERS / 2)).await;
-    let after = if number % 3 == 0 { random.below(500) as i64 } else { 0 };
+    let after = if number.is_multiple_of(3) { random.below(500) as i64 } else { 0 };
     let mut got = Got { session_id, after, positions: vec![], resumed: 0, fell_behind: 0 };
     let mut ends = field.ends.subscribe();
     let (mut at, mut stalls) = (after, number % 4 == 1);
