@@ -14,6 +14,11 @@ use domain::Viewer;
 use crate::Schema;
 use crate::error::with_codes;
 
+/// What is set aside for what a socket's client sends. Its questions are short, and sockets are many.
+const READ_BUFFER: usize = 4 * 1024;
+/// The longest message that a client may send, in bytes.
+const MESSAGE_MAX: usize = 1024 * 1024;
+
 #[derive(Clone)]
 struct Api {
     schema: Schema,
@@ -50,6 +55,8 @@ async fn follow(
         Err(refusal) => return refusal,
     };
     upgrade
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(MESSAGE_MAX)
         .protocols(ALL_WEBSOCKET_PROTOCOLS)
         .on_upgrade(async move |socket| {
             let mut data = async_graphql::Data::default();

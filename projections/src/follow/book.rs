@@ -67,7 +67,7 @@ impl Book {
             while look {
                 look = self.read(pool).await;
             }
-            if over() {
+            if over() || pool.is_closed() {
                 return;
             }
             let due = self.routes().next_due();
