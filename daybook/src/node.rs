@@ -8,14 +8,15 @@ use access::Access;
 use anyhow::{Context, bail};
 use commands::Commands;
 use commands::database::{self, Installation};
-use commands::log::Log;
+use commands::log::{Log, Tip};
 use daybook_postgres::Cluster;
 use domain::checkpoint_key::CheckpointKeyCreated;
 use projections::rebuild::{Rebuilder, Report};
-use projections::tree::{Follower, KEPT_FOLDER, Signer};
-use projections::{Reader, Runner};
+use projections::tree::{self, KEPT_FOLDER, Signer};
+use projections::{Follower, Reader, Runner};
 use sqlx::postgres::{PgConnectOptions, PgPool};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::cli::Place;
@@ -35,6 +36,8 @@ pub struct Node {
     pub runner: Runner,
     /// Makes read tables anew.
     pub rebuilder: Rebuilder,
+    /// Follows the log.
+    pub follower: Follower,
     /// Who is asking.
     pub access: Access,
     reports: broadcast::Sender<Report>,
@@ -71,16 +74,31 @@ impl Node {
         let commands = Commands::new(log, installation);
         let access = Access::open(commands.clone()).await?;
         let runner = Runner::open(pool.clone()).await?;
-        let reader = Reader::connect(options).await?;
+        let reader = Reader::connect(options.clone()).await?;
+        let follower = Follower::connect(options, reader.clone()).await?;
         let (sender, receiver) = mpsc::channel(WAITING);
         let (reports, (counted, written)) = (broadcast::Sender::new(HEARD), watch::channel(0));
         let rebuilder = Rebuilder::new(runner.clone(), sender);
         let running = vec![
             tokio::spawn(runner.clone().run()),
+            tokio::spawn(follower.clone().run()),
+            tokio::spawn(wake(follower.clone(), commands.log().tips())),
             tokio::spawn(record::record(commands.clone(), receiver, reports.clone(), counted)),
         ];
-        let _cluster = cluster;
-        Ok(Self { data, commands, pool, reader, runner, rebuilder, access, reports, written, running, _cluster })
+        Ok(Self {
+            data,
+            commands,
+            pool,
+            reader,
+            runner,
+            rebuilder,
+            follower,
+            access,
+            reports,
+            written,
+            running,
+            _cluster: cluster,
+        })
     }
 
     /// Makes this release's read tables in the background, where those of an earlier one serve.
@@ -103,10 +121,10 @@ impl Node {
     }
 
     /// Opens what makes proofs. The key is made when it is first wanted, and from then on stands in the log.
-    pub async fn trees(&self) -> anyhow::Result<Follower> {
+    pub async fn trees(&self) -> anyhow::Result<tree::Follower> {
         let key = crate::key::open(&self.data)?;
         self.commands.checkpoint_key_created(CheckpointKeyCreated::ed25519(&key.public())).await?;
-        Ok(Follower::new(self.pool.clone(), Signer::new(key, self.data.join(KEPT_FOLDER))))
+        Ok(tree::Follower::new(self.pool.clone(), Signer::new(key, self.data.join(KEPT_FOLDER))))
     }
 
     /// Signs what has grown, at the end of something that wrote. What was written is no less written if this fails.
@@ -120,8 +138,21 @@ impl Node {
     /// Stops posting and lets go of the database.
     pub async fn close(self) {
         self.running.iter().for_each(JoinHandle::abort);
+        self.follower.close().await;
         self.reader.close().await;
         self.pool.close().await;
+    }
+}
+
+/// Tells the follower of every append of this process; those of others it hears of by itself.
+async fn wake(follower: Follower, mut tips: broadcast::Receiver<Tip>) {
+    loop {
+        match tips.recv().await {
+            Ok(Tip { book_id, position }) => follower.grown(book_id, position),
+            // What was missed here is announced by the database too.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 

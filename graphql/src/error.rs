@@ -11,7 +11,6 @@ use domain::session::SessionError;
 use domain::text::TextError;
 use domain::workspace::WorkspaceError;
 use projections::WaitError;
-use projections::feed::FeedError;
 
 /// Every code that `extensions.code` can have.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,11 +107,6 @@ pub fn internal(error: &(dyn std::error::Error + 'static)) -> async_graphql::Err
 /// What a failed read tells its caller.
 pub fn read(error: sqlx::Error) -> async_graphql::Error {
     command(CommandError::Database(error))
-}
-
-/// What a failed read of the log tells its caller.
-pub fn feed(error: FeedError) -> async_graphql::Error {
-    internal(&error)
 }
 
 /// A text outside its bounds.

@@ -8,6 +8,7 @@ pub mod check;
 pub mod column;
 pub mod feed;
 pub mod file;
+pub mod follow;
 pub mod ledger;
 pub mod projection;
 pub mod quarantine;
@@ -29,6 +30,7 @@ mod runner;
 mod view;
 
 pub use feed::Recorded;
+pub use follow::Follower;
 pub use projection::{Applier, Projection, all, applier};
 pub use reader::Reader;
 pub use runner::{RebuildError, Runner, WaitError};

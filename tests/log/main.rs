@@ -10,6 +10,7 @@ mod audit;
 mod commands;
 mod evolution;
 mod fixture;
+mod follow;
 mod isolation;
 mod machine;
 mod model;
