@@ -1,7 +1,8 @@
 //! The read side: the only reader of the log by position and the only writer of read tables.
 //!
 //! A projection is pure: it names the rows that an event touches and folds the event into them. The runner alone does
-//! SQL, and moves rows and checkpoint in one transaction. Never here: a write to the log, a decision, a side effect.
+//! SQL, and moves rows and checkpoint in one transaction. Never here: a write to the log, a decision, a side effect. The
+//! one file that is written is the newest signed checkpoint of a book, which must lie outside the database (`tree`).
 
 pub mod audit;
 pub mod check;

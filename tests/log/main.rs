@@ -15,6 +15,7 @@ mod isolation;
 mod machine;
 mod model;
 mod quarantine;
+mod proofs;
 mod race;
 mod rebuild;
 mod runner;
