@@ -15,6 +15,7 @@ mod model;
 mod private_postgres;
 mod proof;
 mod refused;
+mod several;
 mod story;
 mod stub;
 mod tools;

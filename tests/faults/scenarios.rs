@@ -172,13 +172,16 @@ async fn cut_connections(scene: &mut Scene<'_>) -> Injected {
     let mut times = 0;
     while read(&cuts.after_commit) < wanted {
         // One of three never arrives.
-        if times % 3 == 0 { proxy.drop_request() } else { proxy.drop_answer() }
+        if times % 3 == 0 {
+            proxy.drop_request()
+        } else {
+            proxy.drop_answer()
+        }
         scene.loads[1].until(|| proxy.pending() == 0).await;
         scene.loads[1].more(BETWEEN / 10).await;
         times += 1;
     }
-    let (after, uncommitted, before) =
-        (read(&cuts.after_commit), read(&cuts.uncommitted), read(&cuts.before_arrival));
+    let (after, uncommitted, before) = (read(&cuts.after_commit), read(&cuts.uncommitted), read(&cuts.before_arrival));
     let (landed, not_landed) = scene.loads[1].heard(|heard| (heard.landed, heard.not_landed));
     let remark = format!(
         "cut {after} after COMMIT, {uncommitted} after a statement without one, {before} before arrival; \
