@@ -15,3 +15,4 @@ mod model;
 mod race;
 mod runner;
 mod settle;
+mod stock;
