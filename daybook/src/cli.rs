@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use domain::run::ApprovalPolicy;
 
+use crate::audit::Audit;
+
 /// Everything went well.
 pub const OK: u8 = 0;
 /// Something was asked and the answer is no: a broken chain, a failed run, a difference.
@@ -59,7 +61,7 @@ enum Command {
     /// Show what happened in a session, line by line
     #[command(after_help = "Example:\n  daybook timeline session:01900000-0000-7000-8000-000000000001")]
     Timeline(Timeline),
-    /// Check the log
+    /// Verify the log, sign it, prove what is in it
     #[command(subcommand, after_help = "Example:\n  daybook audit verify")]
     Audit(Audit),
     /// Fold the log again
@@ -160,14 +162,6 @@ pub struct Json {
     pub json: bool,
 }
 
-/// What to check.
-#[derive(Subcommand, Clone)]
-enum Audit {
-    /// Recompute the hash chain of every book and name the first position that does not hold
-    #[command(after_help = "Example:\n  daybook audit verify --json")]
-    Verify(Json),
-}
-
 fn policy(text: &str) -> Result<ApprovalPolicy, String> {
     serde_json::from_value(text.into()).map_err(|_| "expected careful, standard or trusted".to_owned())
 }
@@ -177,7 +171,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let verbose = matches!(cli.command, Command::Serve(_) | Command::Demo(_));
     log_to_stderr(verbose);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads(verbose)).enable_all().build();
     let result = runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(dispatch(cli)));
     match result {
         Ok(code) => ExitCode::from(code),
@@ -198,10 +192,17 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Import(import) => crate::import::run(&place, &import).await,
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,
         Command::Timeline(timeline) => crate::listing::timeline(&place, &timeline).await,
-        Command::Audit(Audit::Verify(json)) => crate::audit::verify(&place, json.json).await,
+        Command::Audit(audit) => crate::audit::run(&place, audit).await,
         Command::Rebuild(rebuild) => crate::rebuild::check(&place, rebuild.json).await,
-        Command::Doctor(json) => crate::audit::doctor(json.json).await,
+        Command::Doctor(json) => crate::doctor::doctor(json.json).await,
     }
+}
+
+/// A server leaves one core to PostgreSQL, which does the greater part of every append: threads that share its core
+/// only wake each other and wait. A command that ends has the machine to itself.
+fn threads(serving: bool) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if serving { (cores - 1).max(1) } else { cores }
 }
 
 fn log_to_stderr(verbose: bool) {

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 mod audit;
 mod cli;
+mod doctor;
 mod import;
+mod key;
 mod listing;
 mod node;
 mod out;

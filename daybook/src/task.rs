@@ -43,6 +43,7 @@ pub async fn run(place: &Place, wanted: &Run) -> anyhow::Result<u8> {
     let started = node.commands.session_start(&viewer, new_id(), start).await?.answer;
     let outcome = Terminal { node: &node, viewer, started, wanted }.follow().await;
     workers.stop().await?;
+    node.sign().await;
     node.close().await;
     outcome
 }
@@ -100,15 +101,15 @@ impl Terminal<'_> {
 
     fn show(&self, recorded: &Recorded, streamed: &mut bool) -> anyhow::Result<Next> {
         if self.wanted.json {
-            let stored = recorded.event.stored_type();
-            let payload: &serde_json::value::RawValue = serde_json::from_str(&recorded.payload)?;
+            let payload: Option<&serde_json::value::RawValue> =
+                recorded.payload.as_deref().map(serde_json::from_str).transpose()?;
             let line = serde_json::json!({
-                "position": recorded.position, "type": stored.name, "actor": recorded.actor_id,
+                "position": recorded.position, "type": recorded.event_type, "actor": recorded.actor_id,
                 "recordedAt": recorded.recorded_at, "payload": payload,
             });
             say!("{line}");
         }
-        let Event::Run(event) = &recorded.event else { return Ok(Next::GoOn) };
+        let Some(Event::Run(event)) = recorded.event() else { return Ok(Next::GoOn) };
         if !self.wanted.json {
             self.tell(event, streamed)?;
         }

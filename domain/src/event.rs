@@ -4,6 +4,7 @@
 //! `noun.verb_past` and are never used again for something else.
 
 use crate::account::AccountEvent;
+use crate::checkpoint_key::CheckpointKeyEvent;
 use crate::model::ModelEvent;
 use crate::run::RunEvent;
 use crate::sandbox::SandboxEvent;
@@ -44,6 +45,11 @@ macro_rules! events {
             /// Every type that this aggregate writes.
             pub const STORED: &'static [$crate::event::StoredType] =
                 &[$($crate::event::StoredType { name: $stored, version: $version },)*];
+
+            /// Whether this aggregate writes events of this name, in whatever version.
+            pub fn stores(name: &str) -> bool {
+                matches!(name, $($stored)|*)
+            }
 
             /// The name and version under which this event is stored.
             pub fn stored_type(&self) -> $crate::event::StoredType {
@@ -117,6 +123,11 @@ macro_rules! all_events {
                 }
             }
 
+            /// Whether this release knows events of this name, in whatever version.
+            pub fn is_known(name: &str) -> bool {
+                $($inner::stores(name))||*
+            }
+
             /// The payload as JSON.
             pub fn payload(&self) -> String {
                 match self {
@@ -152,6 +163,8 @@ all_events! {
     User(UserEvent),
     /// Of a process's sandbox.
     Sandbox(SandboxEvent),
+    /// Of the keys that sign checkpoints.
+    CheckpointKey(CheckpointKeyEvent),
 }
 
 #[cfg(test)]
