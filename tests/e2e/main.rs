@@ -16,6 +16,7 @@ mod model;
 mod private_postgres;
 mod proof;
 mod refused;
+mod several;
 mod story;
 mod stub;
 mod tools;
