@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod chain;
 pub mod content;
 pub mod event;
+pub mod export;
 pub mod id;
 pub mod model;
 pub mod money;

@@ -99,7 +99,7 @@ pub(super) async fn read_head(db: &mut PgConnection, book_id: BookId, lock: bool
 pub(super) async fn look_up_streams(
     db: &mut PgConnection,
     book_id: BookId,
-    streams: &[Uuid],
+    streams: impl IntoIterator<Item = Uuid>,
 ) -> sqlx::Result<Vec<(Uuid, i64)>> {
     let rows = sqlx::query(
         "SELECT s.stream_id, e.sequence FROM unnest($2::uuid[]) AS s (stream_id) \
@@ -107,7 +107,7 @@ pub(super) async fn look_up_streams(
                              ORDER BY sequence DESC LIMIT 1) AS e",
     )
     .bind(book_id.uuid())
-    .bind(streams)
+    .bind(streams.into_iter().collect::<Vec<_>>())
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(|row| (row.get("stream_id"), row.get("sequence"))).collect())

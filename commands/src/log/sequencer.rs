@@ -190,7 +190,7 @@ impl Sequencer {
                 }
             }
             let book = self.books.get_mut(&book_id).expect("it was just put there");
-            let unknown: Vec<Uuid> = group
+            let unknown: BTreeSet<Uuid> = group
                 .jobs
                 .iter()
                 .filter(|job| job.append.book_id == book_id)
@@ -199,7 +199,7 @@ impl Sequencer {
                 .map(|stream| stream.stream_id)
                 .collect();
             if !unknown.is_empty() {
-                for (stream_id, sequence) in cache::look_up_streams(db, book_id, &unknown).await? {
+                for (stream_id, sequence) in cache::look_up_streams(db, book_id, unknown).await? {
                     book.streams.put(stream_id, sequence);
                 }
             }
@@ -325,9 +325,16 @@ impl Sequencer {
 
 /// The stream that has moved on since the decision looked, if any.
 fn conflict(append: &Append, book: &mut BookCache, moved: &HashMap<(BookId, Uuid), i64>) -> Option<Uuid> {
+    // Where a stream comes several times in one append, each expects what came before.
+    let mut own = HashMap::new();
     let stale = append.streams.iter().find(|stream| {
-        let known = moved.get(&(append.book_id, stream.stream_id)).or_else(|| book.streams.get(&stream.stream_id));
-        known.copied().unwrap_or(0) != stream.expected
+        let known = own.get(&stream.stream_id).or_else(|| moved.get(&(append.book_id, stream.stream_id)));
+        let known = known.or_else(|| book.streams.get(&stream.stream_id)).copied().unwrap_or(0);
+        // A lone stream, which is what most appends have, need not be remembered.
+        if append.streams.len() > 1 {
+            own.insert(stream.stream_id, stream.expected + length(stream.events.len()));
+        }
+        known != stream.expected
     });
     stale.map(|stream| stream.stream_id)
 }
