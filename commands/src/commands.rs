@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use domain::account::Account;
+use domain::checkpoint_key::CheckpointKeys;
 use domain::model::PriceList;
 use domain::run::Run;
 use domain::sandbox::Sandbox;
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     pub prices: Loader<PriceList>,
     pub users: Loader<User>,
     pub sandboxes: Loader<Sandbox>,
+    pub checkpoint_keys: Loader<CheckpointKeys>,
     /// One at a time changes a book's account in this process, so that they do not overtake each other in vain.
     account_turns: Mutex<HashMap<BookId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -68,7 +70,8 @@ impl Commands {
             accounts: Loader::new(pool.clone()),
             prices: Loader::new(pool.clone()),
             users: Loader::new(pool.clone()),
-            sandboxes: Loader::new(pool),
+            sandboxes: Loader::new(pool.clone()),
+            checkpoint_keys: Loader::new(pool),
             bus: Bus::default(),
             account_turns: Mutex::default(),
             log,

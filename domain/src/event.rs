@@ -4,6 +4,7 @@
 //! `noun.verb_past` and are never used again for something else.
 
 use crate::account::AccountEvent;
+use crate::checkpoint_key::CheckpointKeyEvent;
 use crate::model::ModelEvent;
 use crate::run::RunEvent;
 use crate::sandbox::SandboxEvent;
@@ -152,6 +153,8 @@ all_events! {
     User(UserEvent),
     /// Of a process's sandbox.
     Sandbox(SandboxEvent),
+    /// Of the keys that sign checkpoints.
+    CheckpointKey(CheckpointKeyEvent),
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod aggregate;
 pub mod chain;
+pub mod checkpoint_key;
 pub mod content;
 pub mod event;
 pub mod export;

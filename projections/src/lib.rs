@@ -15,11 +15,13 @@ pub mod run;
 pub mod session;
 pub mod timeline;
 pub mod tool_call;
+pub mod tree;
 pub mod usage;
 pub mod work;
 
 mod apply;
 mod build;
+mod header;
 mod runner;
 
 pub use feed::Recorded;

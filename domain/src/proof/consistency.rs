@@ -63,7 +63,7 @@ impl ConsistencyProof {
 pub fn prove_consistency<E>(
     old_size: u64,
     new_size: u64,
-    node: &mut impl FnMut(u32, u64) -> Result<Hash, E>,
+    node: &mut (impl FnMut(u32, u64) -> Result<Hash, E> + ?Sized),
 ) -> Result<ConsistencyProof, E> {
     assert!(0 < old_size && old_size <= new_size, "a tree of {old_size} is not the beginning of one of {new_size}");
     let (mut low, mut high, mut path) = (0, new_size, Vec::new());

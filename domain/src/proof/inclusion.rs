@@ -49,7 +49,7 @@ impl InclusionProof {
 pub fn prove_inclusion<E>(
     index: u64,
     size: u64,
-    node: &mut impl FnMut(u32, u64) -> Result<Hash, E>,
+    node: &mut (impl FnMut(u32, u64) -> Result<Hash, E> + ?Sized),
 ) -> Result<InclusionProof, E> {
     assert!(index < size, "leaf {index} is not in a tree of {size}");
     let (mut low, mut high, mut path) = (0, size, Vec::new());

@@ -48,12 +48,16 @@ pub fn empty_root() -> Hash {
 
 /// The root of the first `size` leaves. `node` answers the complete subtree of `2^level` leaves that begins with leaf
 /// `index * 2^level`.
-pub fn root<E>(size: u64, node: &mut impl FnMut(u32, u64) -> Result<Hash, E>) -> Result<Hash, E> {
+pub fn root<E>(size: u64, node: &mut (impl FnMut(u32, u64) -> Result<Hash, E> + ?Sized)) -> Result<Hash, E> {
     if size == 0 { Ok(empty_root()) } else { range(0, size, node) }
 }
 
 /// The hash over the leaves from `low` up to, but not with, `high`; there is at least one.
-pub(super) fn range<E>(low: u64, high: u64, node: &mut impl FnMut(u32, u64) -> Result<Hash, E>) -> Result<Hash, E> {
+pub(super) fn range<E>(
+    low: u64,
+    high: u64,
+    node: &mut (impl FnMut(u32, u64) -> Result<Hash, E> + ?Sized),
+) -> Result<Hash, E> {
     let leaves = high - low;
     if leaves.is_power_of_two() {
         // A range that RFC 6962 cuts off on the left begins at a multiple of its own size.
