@@ -92,10 +92,10 @@ pub enum Fault {
     #[error("a piece of {0} is missing, doubled or out of turn")]
     BlobPiece(Sha256),
     /// A blob that is not there.
-    #[error("{0} is missing: the event refers to it, and it stands nowhere before")]
+    #[error("{0} is missing from here on: the next event refers to it")]
     BlobMissing(Sha256),
     /// A blob that should not be there.
-    #[error("{0} does not belong before this line: the next event does not refer to it, or it is there already")]
+    #[error("{0} does not belong here: the next event does not refer to it, or it is there already")]
     BlobStray(Sha256),
     /// Fewer lines than the manifest says.
     #[error("the export ends too early: {got} of {expected} {what} are there")]
@@ -113,4 +113,11 @@ pub enum Fault {
     /// The digest is not that of the file.
     #[error("the digest in the manifest is not that of the bytes that follow it")]
     Digest,
+}
+
+impl Fault {
+    /// Whether it is about blobs.
+    pub(super) fn is_of_blobs(&self) -> bool {
+        matches!(self, Self::BlobContent(_) | Self::BlobPiece(_) | Self::BlobMissing(_) | Self::BlobStray(_))
+    }
 }

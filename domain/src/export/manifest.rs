@@ -1,6 +1,7 @@
 //! The first line of an export: what it is of, how much, and under which checkpoint.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::fault::Fault;
@@ -34,9 +35,9 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    format: String,
-    version: u64,
-    sha256: String,
+    pub(super) format: String,
+    pub(super) version: u64,
+    pub(super) sha256: String,
     /// What it is of.
     pub kind: Kind,
     /// The book.
@@ -56,18 +57,24 @@ pub struct Manifest {
     /// How many blobs are named that were never kept.
     pub absent: u64,
     /// In a book, the hash of the event before the first one.
-    previous: Option<String>,
+    pub(super) previous: Option<String>,
     /// In a book, the complete subtrees of the events before the first one, the largest first.
-    frontier: Option<Vec<String>>,
+    pub(super) frontier: Option<Vec<String>>,
     /// In a book, the hashes that prove its last event's tree to be the beginning of the checkpoint's.
-    consistency: Option<Vec<String>>,
+    pub(super) consistency: Option<Vec<String>>,
     /// The checkpoint: a signed note.
     pub checkpoint: String,
     /// The key that verifies the checkpoint. Whoever wrote the file chose it; compare it with the one you know.
     pub key: String,
     /// The release that wrote the file.
     pub daybook: String,
+    /// The SHA-256 of this line between the digest and this member, so that damage to it is not taken for damage to
+    /// the lines that it speaks of.
+    pub(super) line_sha256: String,
 }
+
+/// How the line ends before its own digest is in it.
+const BLANK_END: &str = r#","line_sha256":""}"#;
 
 /// What ties the events of a book to its checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,16 +124,20 @@ impl Manifest {
             checkpoint: String::new(),
             key: String::new(),
             daybook: String::new(),
+            line_sha256: String::new(),
         }
     }
 
-    /// The line and its end in the three parts that a writer needs: what stands before the digest, and what stands
-    /// after it and is digested together with all lines that follow.
+    /// The line and its end in the two parts that a writer needs: what stands before the digest, and what stands after
+    /// it and is digested together with all lines that follow.
     pub fn around_digest(&self) -> (&'static str, String) {
-        let line = serde_json::to_string(&Self { sha256: String::new(), ..self.clone() });
-        let line = line.expect("a manifest holds nothing that JSON cannot") + "\n";
+        let (format, sha256, line_sha256) = (FORMAT.to_owned(), String::new(), String::new());
+        let line = serde_json::to_string(&Self { format, version: VERSION, sha256, line_sha256, ..self.clone() });
+        let line = line.expect("a manifest holds nothing that JSON cannot");
         let after = line.strip_prefix(MANIFEST_PREFIX).expect("the first members are format, version and digest");
-        (MANIFEST_PREFIX, after.to_owned())
+        let covered = after.strip_suffix(BLANK_END).expect("the last member is the line's own digest");
+        let own = to_hex(&Sha256::digest(covered));
+        (MANIFEST_PREFIX, format!("{covered},\"line_sha256\":\"{own}\"}}\n"))
     }
 
     /// Reads the first line of a file, without its end. Any other spelling than Daybook's is refused.
@@ -141,7 +152,9 @@ impl Manifest {
         let (before, after) = manifest.around_digest();
         let spelled = [before, &manifest.sha256, after.trim_end_matches('\n')].concat();
         if spelled.as_bytes() != line || manifest.sha256.len() != DIGEST_DIGITS {
-            return Err(Fault::NoManifest);
+            return Err(Fault::Manifest(
+                "its own digest is another, or it is spelled otherwise than Daybook spells it",
+            ));
         }
         manifest.consistent().map_err(Fault::Manifest)?;
         Ok(manifest)

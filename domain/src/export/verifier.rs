@@ -42,6 +42,8 @@ pub struct Verifier {
     position: i64,
     sequences: HashMap<Uuid, i64>,
     blobs: Blobs,
+    /// The line after the last event.
+    blobs_from: u64,
     events: u64,
     erased: u64,
 }
@@ -92,6 +94,7 @@ impl Verifier {
             evidence,
             sequences: HashMap::new(),
             blobs: Blobs::default(),
+            blobs_from: 2,
             events: 0,
             erased: 0,
             manifest,
@@ -106,11 +109,17 @@ impl Verifier {
     /// Checks the next line, its end included, and answers what it holds.
     pub fn take(&mut self, line: &[u8]) -> Result<Line, FaultyLine> {
         self.line += 1;
-        self.taken(line).map_err(|fault| self.faulty(fault))
+        let read = self.taken(line).map_err(|fault| self.faulty(fault))?;
+        if let Line::Event(_) = read {
+            self.blobs_from = self.line + 1;
+        }
+        Ok(read)
     }
 
+    /// Blobs are what the event after them makes of them, so it is where they begin that is not to be believed.
     fn faulty(&self, fault: Fault) -> FaultyLine {
-        FaultyLine { line: self.line, fault }
+        let line = if fault.is_of_blobs() { self.blobs_from } else { self.line };
+        FaultyLine { line, fault }
     }
 
     fn taken(&mut self, line: &[u8]) -> Result<Line, Fault> {
