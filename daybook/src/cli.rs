@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use domain::proof::VerifierKey;
 use domain::run::ApprovalPolicy;
 
+use crate::audit::Audit;
+
 /// Everything went well.
 pub const OK: u8 = 0;
 /// Something was asked and the answer is no: a broken chain, a failed run, a difference.
@@ -64,7 +66,7 @@ enum Command {
     /// Show what happened in a session, line by line
     #[command(after_help = "Example:\n  daybook timeline session:01900000-0000-7000-8000-000000000001")]
     Timeline(Timeline),
-    /// Check the log
+    /// Verify the log, sign it, prove what is in it
     #[command(subcommand, after_help = "Example:\n  daybook audit verify")]
     Audit(Audit),
     /// Fold the log again
@@ -189,14 +191,6 @@ pub struct Json {
     pub json: bool,
 }
 
-/// What to check.
-#[derive(Subcommand, Clone)]
-enum Audit {
-    /// Recompute the hash chain of every book and name the first position that does not hold
-    #[command(after_help = "Example:\n  daybook audit verify --json")]
-    Verify(Json),
-}
-
 fn policy(text: &str) -> Result<ApprovalPolicy, String> {
     serde_json::from_value(text.into()).map_err(|_| "expected careful, standard or trusted".to_owned())
 }
@@ -228,9 +222,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Import(import) => crate::import::run(&place, &import).await,
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,
         Command::Timeline(timeline) => crate::listing::timeline(&place, &timeline).await,
-        Command::Audit(Audit::Verify(json)) => crate::audit::verify(&place, json.json).await,
+        Command::Audit(audit) => crate::audit::run(&place, audit).await,
         Command::Rebuild(rebuild) => crate::rebuild::check(&place, rebuild.json).await,
-        Command::Doctor(json) => crate::audit::doctor(json.json).await,
+        Command::Doctor(json) => crate::doctor::doctor(json.json).await,
     }
 }
 

@@ -21,6 +21,7 @@ pub use http::routes;
 
 use async_graphql::{MergedObject, MergedSubscription};
 use commands::Commands;
+use projections::tree::Follower;
 use projections::{Reader, Runner};
 
 /// How deep a query may nest.
@@ -41,7 +42,7 @@ pub struct Query(
 
 /// Everything that can be asked for.
 #[derive(MergedObject, Default)]
-pub struct Mutation(session::SessionMutation, run::RunMutation);
+pub struct Mutation(session::SessionMutation, run::RunMutation, book::BookMutation);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
@@ -68,6 +69,7 @@ pub(crate) struct State {
     pub commands: Commands,
     pub reader: Reader,
     pub runner: Runner,
+    pub trees: Follower,
     pub provider: ModelProvider,
 }
 
@@ -79,10 +81,10 @@ impl State {
 }
 
 /// The schema on this process's two sides.
-pub fn schema(commands: Commands, reader: Reader, runner: Runner, provider: ModelProvider) -> Schema {
+pub fn schema(commands: Commands, reader: Reader, runner: Runner, trees: Follower, provider: ModelProvider) -> Schema {
     let runs = run::loader(reader.clone());
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
-        .data(State { commands, reader, runner, provider })
+        .data(State { commands, reader, runner, trees, provider })
         .data(runs)
         .limit_depth(DEPTH)
         .limit_complexity(COMPLEXITY)

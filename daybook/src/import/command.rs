@@ -44,6 +44,7 @@ pub async fn run(place: &Place, wanted: &Import) -> anyhow::Result<u8> {
         }
     }
     node.runner.catch_up().await?;
+    node.sign().await;
     node.close().await;
     Ok(OK)
 }

@@ -23,6 +23,9 @@ pub enum CheckpointError {
     /// It is of another log than the key.
     #[error("the checkpoint is of another book than the key")]
     Origin,
+    /// It is not the one that was kept elsewhere.
+    #[error("the checkpoint is not the one that was kept: a consistency proof says whether one goes on from the other")]
+    Other,
 }
 
 /// What a tree is at a size.

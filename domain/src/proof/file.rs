@@ -34,6 +34,9 @@ pub enum FileError {
     /// The event is not the one at this index, or of another book.
     #[error("the event in the proof is not the one that the proof is about")]
     OtherEvent,
+    /// A consistency proof speaks of a checkpoint that it does not hold.
+    #[error("the older checkpoint, and no other, is needed to verify this: give it with --checkpoint")]
+    OlderCheckpoint,
     /// Its hashes.
     #[error(transparent)]
     Proof(#[from] ProofError),

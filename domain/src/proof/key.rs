@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 pub const SEED_BYTES: usize = 32;
 /// The length of the public part, in bytes.
 pub const PUBLIC_KEY_BYTES: usize = 32;
+/// What the text of a secret key begins with.
+const SECRET: &str = "daybook-checkpoint-key-v1 ";
 /// Ed25519 among the signature types of a signed note.
 const ED25519: u8 = 1;
 
@@ -27,6 +29,9 @@ pub enum KeyError {
     /// The bytes are no Ed25519 public key, or one that verifies anything.
     #[error("the verifier key is not a usable Ed25519 public key")]
     Key,
+    /// The text is no secret key.
+    #[error("this is not a file of a checkpoint key")]
+    Secret,
 }
 
 /// A public key under the name of the log whose checkpoints it verifies.
@@ -103,6 +108,18 @@ impl CheckpointKey {
     /// The key of a secret that was drawn at random.
     pub fn from_seed(seed: &[u8; SEED_BYTES]) -> Self {
         Self(SigningKey::from_bytes(seed))
+    }
+
+    /// Reads what `to_text` wrote.
+    pub fn from_text(text: &str) -> Result<Self, KeyError> {
+        let seed = text.trim_end().strip_prefix(SECRET).and_then(|seed| BASE64_STANDARD.decode(seed).ok());
+        let seed = seed.and_then(|seed| <[u8; SEED_BYTES]>::try_from(seed).ok()).ok_or(KeyError::Secret)?;
+        Ok(Self::from_seed(&seed))
+    }
+
+    /// The secret as a line of text, for the one file that keeps it.
+    pub fn to_text(&self) -> String {
+        format!("{SECRET}{}\n", BASE64_STANDARD.encode(self.0.to_bytes()))
     }
 
     /// The public part.

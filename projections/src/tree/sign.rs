@@ -2,13 +2,14 @@
 //! checkpoint in the database, and the newest one that this data folder signed.
 
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use domain::BookId;
 use domain::chain::Hash;
 use domain::proof::{Checkpoint, CheckpointKey, VerifierKey, origin, root_of_tiles};
 use sqlx::postgres::PgPool;
 use sqlx::{Acquire, PgConnection};
+use tempfile::NamedTempFile;
 
 use super::store::{self, Reach, SignedCheckpoint};
 use super::{TreeError, prove};
@@ -57,13 +58,11 @@ impl Signer {
     /// Keeps a checkpoint in place of the one before. A loss of power leaves one of the two.
     fn keep(&self, book_id: BookId, note: &str) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.folder)?;
-        let file = self.kept_file(book_id);
-        let fresh = file.with_extension("new");
-        let mut writing = std::fs::File::create(&fresh)?;
-        writing.write_all(note.as_bytes())?;
-        writing.sync_all()?;
-        std::fs::rename(&fresh, &file)?;
-        std::fs::File::open(file.parent().unwrap_or(Path::new("/")))?.sync_all()
+        let mut fresh = NamedTempFile::new_in(&self.folder)?;
+        fresh.write_all(note.as_bytes())?;
+        fresh.as_file().sync_all()?;
+        fresh.persist(self.kept_file(book_id))?;
+        std::fs::File::open(&self.folder)?.sync_all()
     }
 }
 
@@ -85,7 +84,7 @@ pub(super) async fn sign(
     tree.agrees_with_log(&mut tx).await?;
     if let Some(before) = &before {
         tree.continues(&mut tx, before.size, &before.root, "the newest checkpoint in the database").await?;
-        if before.size == reach.size {
+        if before.size == reach.size && Checkpoint::open(&before.note, &signer.verifier(book_id)).is_ok() {
             return Ok(Some(before.clone()));
         }
     }
@@ -101,6 +100,10 @@ pub(super) async fn sign(
     let note = checkpoint.sign(&signer.key)?;
     // Before the commit: what was given to somebody must be known here ever after. The log itself is durable.
     signer.keep(book_id, &note)?;
+    if let Some(before) = before.filter(|before| before.size == reach.size) {
+        // Another data folder's key was faster. One signature per size is stored; ours holds all the same.
+        return Ok(Some(SignedCheckpoint { note, ..before }));
+    }
     let signed = store::write_checkpoint(&mut tx, book_id, reach.size, &root, &note).await?;
     tx.commit().await?;
     Ok(Some(signed))

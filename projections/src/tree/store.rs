@@ -68,21 +68,21 @@ pub(super) async fn move_on(db: &mut PgConnection, book_id: BookId, from: i64, t
 /// The right edge of a tree of this size, as its tiles have it.
 pub(super) async fn edge(db: &mut PgConnection, book_id: BookId, size: i64) -> Result<Edge, TreeError> {
     let size = size.unsigned_abs();
-    let (mut open, mut wanted, mut rest) = (vec![], vec![], size);
-    while rest > 0 {
-        let level = u32::try_from(open.len()).expect("at most 8 levels");
-        wanted.push(TileId { level, index: rest >> TILE_HEIGHT });
-        open.push(Vec::new());
-        rest >>= TILE_HEIGHT;
-    }
-    wanted.retain(|id| (size >> (TILE_HEIGHT * id.level)) % TILE_WIDTH as u64 != 0);
+    let levels = (0..).take_while(|level| size >> (TILE_HEIGHT * level) > 0);
+    let open: Vec<(TileId, usize)> = levels
+        .map(|level| {
+            let hashes = size >> (TILE_HEIGHT * level);
+            (TileId { level, index: hashes >> TILE_HEIGHT }, (hashes % TILE_WIDTH as u64) as usize)
+        })
+        .collect();
+    let wanted: Vec<TileId> = open.iter().filter(|(_, width)| *width > 0).map(|(id, _)| *id).collect();
     let tiles = read_tiles(db, book_id, &wanted).await?;
-    for id in wanted {
-        let width = (size >> (TILE_HEIGHT * id.level)) as usize % TILE_WIDTH;
-        let hashes = tiles.0.get(&id).map(Tile::hashes).filter(|hashes| hashes.len() == width);
-        open[id.level as usize] = hashes.ok_or(TreeError::Tile(id))?.to_vec();
-    }
-    Ok(Edge::new(size, open).expect("every open tile has the width that belongs to the size"))
+    let hashes = open.iter().map(|(id, width)| {
+        let hashes = tiles.0.get(id).map_or(&[][..], Tile::hashes);
+        if hashes.len() == *width { Ok(hashes.to_vec()) } else { Err(TreeError::Tile(*id)) }
+    });
+    let hashes = hashes.collect::<Result<_, _>>()?;
+    Ok(Edge::new(size, hashes).expect("every open tile has the width that belongs to the size"))
 }
 
 /// The tiles that are there among those that are wanted.

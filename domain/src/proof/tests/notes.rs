@@ -122,3 +122,11 @@ fn a_key_that_verifies_anything_is_refused() {
     assert_eq!(VerifierKey::new("day book", &key().public()), Err(KeyError::Form));
     assert_eq!(format!("{:?}", key()), "CheckpointKey", "the secret is not shown");
 }
+
+#[test]
+fn a_secret_key_is_read_as_it_was_written() {
+    let text = key().to_text();
+    assert_eq!(CheckpointKey::from_text(&text).unwrap().public(), key().public());
+    assert_eq!(CheckpointKey::from_text("daybook-checkpoint-key-v1 AAAA\n").err(), Some(KeyError::Secret));
+    assert_eq!(CheckpointKey::from_text("").err(), Some(KeyError::Secret));
+}
