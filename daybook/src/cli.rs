@@ -122,9 +122,9 @@ pub struct Import {
     /// The files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The key that must have signed the checkpoint of an export
-    #[arg(long, value_name = "KEY")]
-    pub key: Option<VerifierKey>,
+    /// A public key that must have signed an export, as `daybook audit key` shows it
+    #[arg(long, value_name = "VKEY")]
+    pub key: Vec<VerifierKey>,
     /// One JSON object per session
     #[arg(long)]
     pub json: bool,

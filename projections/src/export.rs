@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::io::Write;
 
 use domain::chain::GENESIS;
-use domain::export::{EventLine, Frontier, MAX_LINE_BYTES, Manifest, Reference, blob_lines, references};
+use domain::export::{EventLine, Frontier, MAX_LINE_BYTES, Manifest, Reference, Ties, blob_lines, references};
 use domain::proof::{Leaf, VerifierKey};
 use domain::{BookId, SessionId, Sha256};
 use sqlx::postgres::PgRow;
@@ -151,10 +151,11 @@ async fn book(
             hash_in(&row.ok_or(ExportError::Gap(from - 1))?, "hash")?
         }
     };
-    let places: Vec<(u32, u64)> = Frontier::places(u64::try_from(from - 1).expect("it is not negative")).collect();
-    let before = tree::subtrees(db, book_id, &places).await?;
+    let size = u64::try_from(from - 1).expect("it is not negative");
+    let places: Vec<(u32, u64)> = Frontier::places(size).collect();
+    let before = Frontier::new(size, tree::subtrees(db, book_id, &places).await?).expect("there is one for each place");
     let consistency = tree::consistency(db, book_id, to, covered).await?.path;
-    Ok(Manifest::book(book_id, (from, to), &previous, &before, &consistency))
+    Ok(Manifest::book(book_id, (from, to), &Ties { previous, before, consistency }))
 }
 
 /// The next events above a position, up to another.

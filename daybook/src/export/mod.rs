@@ -5,5 +5,5 @@ mod lines;
 mod verify;
 
 pub use command::run;
-pub use lines::{Lines, Place};
-pub use verify::{check, verify_file};
+pub use lines::Place;
+pub use verify::{Trust, as_json, check, open, words};

@@ -11,7 +11,8 @@ use domain::{BlobRef, Content};
 use super::exported::ExportFile;
 use super::{Destination, MAX_FILE_BYTES, Trajectory, record, swe_agent};
 use crate::cli::{Import, OK, Place};
-use crate::node::Node;
+use crate::export::Trust;
+use crate::node::{Node, data_folder};
 use crate::out::say;
 
 /// A file that is understood.
@@ -25,8 +26,9 @@ enum Understood {
 /// Takes in recorded runs and exports.
 pub async fn run(place: &Place, wanted: &Import) -> anyhow::Result<u8> {
     let mut read = vec![];
+    let trust = Trust { named: &wanted.key, own: crate::key::existing(&data_folder(place)?)? };
     for file in &wanted.files {
-        read.push(match ExportFile::open(file, wanted.key.as_ref())? {
+        read.push(match ExportFile::open(file, &trust)? {
             Some(export) => Understood::Export(Box::new(export)),
             None => Understood::Trajectory(file.clone(), Box::new(understand(file)?)),
         });

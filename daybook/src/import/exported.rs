@@ -2,21 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use commands::{CommandError, RecordedSession, blobs};
-use domain::export::{
-    Blob, EventLine, Kind, Line, Manifest, Recorded, Recording, RecordingError, Report, is_export, references,
-};
-use domain::proof::VerifierKey;
+use domain::export::{Blob, EventLine, Kind, Line, Manifest, Recorded, Recording, RecordingError, Report, references};
 use domain::session::{ImportSource, SessionError};
 use domain::{SessionId, Sha256};
 use sha2::Digest;
 
-use crate::export::{Place, check};
+use crate::export::{Place, Trust, check};
 use crate::node::Node;
 use crate::out::say;
 
@@ -56,19 +53,14 @@ enum Outcome {
 
 impl ExportFile {
     /// Opens a file if it is an export, and checks all of it.
-    pub fn open(path: &Path, key: Option<&VerifierKey>) -> anyhow::Result<Option<Self>> {
+    pub fn open(path: &Path, trust: &Trust<'_>) -> anyhow::Result<Option<Self>> {
         let reading = || format!("reading {}", path.display());
-        let mut file = File::open(path).with_context(reading)?;
-        let mut beginning = vec![];
-        file.by_ref().take(64).read_to_end(&mut beginning).with_context(reading)?;
-        if !is_export(&beginning) {
-            return Ok(None);
-        }
+        let Some(mut file) = crate::export::open(path)? else { return Ok(None) };
         let (sha256, bytes) = digest(&mut file).with_context(reading)?;
         file.rewind()?;
         let mut sessions: BTreeMap<SessionId, Vec<Place>> = BTreeMap::new();
         let (mut blobs, mut elsewhere): (HashMap<_, Vec<Place>>, u64) = (HashMap::new(), 0);
-        let checked = check(&file, key, |line, place| {
+        let checked = check(&file, trust, |line, place| {
             match line {
                 Line::Blob(blob) => blobs.entry(blob.blob).or_default().push(place),
                 Line::Event(line) => match line.event.session_id {

@@ -34,6 +34,11 @@ impl Frontier {
         self.size += 1;
     }
 
+    /// The complete subtrees, the largest first.
+    pub fn subtrees(&self) -> &[Hash] {
+        &self.subtrees
+    }
+
     /// How many leaves there are.
     pub fn size(&self) -> u64 {
         self.size

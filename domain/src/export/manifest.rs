@@ -93,13 +93,13 @@ impl Manifest {
         Self { session_id: Some(session_id.uuid()), ..Self::blank(Kind::Session, book_id, (1, to)) }
     }
 
-    /// The manifest of a range of a book; `before` has the subtrees of the events before the range.
-    pub fn book(book_id: BookId, range: (i64, i64), previous: &Hash, before: &[Hash], consistency: &[Hash]) -> Self {
+    /// The manifest of a range of a book, and what ties it to its checkpoint.
+    pub fn book(book_id: BookId, range: (i64, i64), ties: &Ties) -> Self {
         let texts = |hashes: &[Hash]| Some(hashes.iter().map(|hash| to_hex(hash)).collect());
         Self {
-            previous: Some(to_hex(previous)),
-            frontier: texts(before),
-            consistency: texts(consistency),
+            previous: Some(to_hex(&ties.previous)),
+            frontier: texts(ties.before.subtrees()),
+            consistency: texts(&ties.consistency),
             ..Self::blank(Kind::Book, book_id, range)
         }
     }

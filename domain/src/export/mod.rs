@@ -16,7 +16,7 @@ pub use blob::{Blob, CHUNK_BYTES, blob_lines};
 pub use fault::{Fault, FaultyLine};
 pub use frontier::Frontier;
 pub use line::{BlobLine, EventLine, Line};
-pub use manifest::{Kind, MANIFEST_PREFIX, Manifest, is_export};
+pub use manifest::{Kind, MANIFEST_PREFIX, Manifest, Ties, is_export};
 pub use recording::{Closing, Recorded, Recording, RecordingError, Stream, TakenIn, llm_call};
 pub use references::{Reference, references};
 pub use verifier::{Report, Verifier};

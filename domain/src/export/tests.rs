@@ -100,7 +100,8 @@ impl Log {
         let node = &mut |level, index| Ok::<_, ()>(self.node(level, index));
         let consistency = prove_consistency(to as u64, self.tree.len() as u64, node).unwrap().path;
         let previous = if from == 1 { GENESIS } else { self.hashes[from as usize - 2] };
-        let manifest = Manifest::book(BookId::new(uuid(BOOK)), (from, to), &previous, &before, &consistency);
+        let before = Frontier::new(from as u64 - 1, before).unwrap();
+        let manifest = Manifest::book(BookId::new(uuid(BOOK)), (from, to), &Ties { previous, before, consistency });
         let range = self.leaves[from as usize - 1..to as usize].iter();
         File::write(self.sealed(manifest), range, |line, leaf| {
             EventLine::chained(line, leaf.clone(), &self.hashes[leaf.position as usize - 1])
