@@ -200,7 +200,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let verbose = matches!(cli.command, Command::Serve(_) | Command::Demo(_));
     log_to_stderr(verbose);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads(verbose)).enable_all().build();
     let result = runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(dispatch(cli)));
     match result {
         Ok(code) => ExitCode::from(code),
@@ -226,6 +226,13 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Rebuild(rebuild) => crate::rebuild::check(&place, rebuild.json).await,
         Command::Doctor(json) => crate::doctor::doctor(json.json).await,
     }
+}
+
+/// A server leaves one core to PostgreSQL, which does the greater part of every append: threads that share its core
+/// only wake each other and wait. A command that ends has the machine to itself.
+fn threads(serving: bool) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if serving { (cores - 1).max(1) } else { cores }
 }
 
 fn log_to_stderr(verbose: bool) {

@@ -101,15 +101,15 @@ impl Terminal<'_> {
 
     fn show(&self, recorded: &Recorded, streamed: &mut bool) -> anyhow::Result<Next> {
         if self.wanted.json {
-            let stored = recorded.event.stored_type();
-            let payload: &serde_json::value::RawValue = serde_json::from_str(&recorded.payload)?;
+            let payload: Option<&serde_json::value::RawValue> =
+                recorded.payload.as_deref().map(serde_json::from_str).transpose()?;
             let line = serde_json::json!({
-                "position": recorded.position, "type": stored.name, "actor": recorded.actor_id,
+                "position": recorded.position, "type": recorded.event_type, "actor": recorded.actor_id,
                 "recordedAt": recorded.recorded_at, "payload": payload,
             });
             say!("{line}");
         }
-        let Event::Run(event) = &recorded.event else { return Ok(Next::GoOn) };
+        let Some(Event::Run(event)) = recorded.event() else { return Ok(Next::GoOn) };
         if !self.wanted.json {
             self.tell(event, streamed)?;
         }

@@ -46,6 +46,11 @@ macro_rules! events {
             pub const STORED: &'static [$crate::event::StoredType] =
                 &[$($crate::event::StoredType { name: $stored, version: $version },)*];
 
+            /// Whether this aggregate writes events of this name, in whatever version.
+            pub fn stores(name: &str) -> bool {
+                matches!(name, $($stored)|*)
+            }
+
             /// The name and version under which this event is stored.
             pub fn stored_type(&self) -> $crate::event::StoredType {
                 match self {
@@ -116,6 +121,11 @@ macro_rules! all_events {
                 match self {
                     $(Self::$variant(event) => event.stored_type(),)*
                 }
+            }
+
+            /// Whether this release knows events of this name, in whatever version.
+            pub fn is_known(name: &str) -> bool {
+                $($inner::stores(name))||*
             }
 
             /// The payload as JSON.

@@ -4,15 +4,18 @@ use std::borrow::Cow;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-/// Every migration, oldest first. They only add while an older release may still run.
+/// Every migration, oldest first: its number, its name, what it does.
+const ALL: &[(i64, &str, &str)] = &[
+    (1, "log", include_str!("../0001_log.sql")),
+    (2, "projections", include_str!("../0002_projections.sql")),
+    (3, "proofs", include_str!("../0003_proofs.sql")),
+    (8, "lean_indexes", include_str!("../0008_lean_indexes.sql")),
+];
+
+/// Every migration. They only add while an older release may still run.
 pub fn migrator() -> Migrator {
-    let all = [
-        ("log", include_str!("../0001_log.sql")),
-        ("projections", include_str!("../0002_projections.sql")),
-        ("proofs", include_str!("../0003_proofs.sql")),
-    ];
-    let migrations = (1..).zip(all).map(|(version, (name, sql))| {
-        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, Cow::Borrowed(sql), false)
+    let migrations = ALL.iter().map(|(version, name, sql)| {
+        Migration::new(*version, Cow::Borrowed(name), MigrationType::Simple, Cow::Borrowed(sql), false)
     });
     Migrator { migrations: migrations.collect(), ..Migrator::DEFAULT }
 }

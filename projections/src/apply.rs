@@ -3,13 +3,38 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use domain::BookId;
+use domain::{BookId, Event};
 use futures::future::BoxFuture;
 use sqlx::{Executor, PgConnection};
+use uuid::Uuid;
 
 use crate::column::{Type, arrays};
-use crate::feed::Recorded;
+use crate::feed::{self, Body, FeedError, Partition, Recorded};
 use crate::projection::Projection;
+
+/// Why events could not be taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The database failed, or refuses a row.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// An event that concerns the projection cannot be read.
+    #[error("position {position}: {reason}")]
+    Poison {
+        /// Where the event stands.
+        position: i64,
+        /// The partition that it belongs to.
+        partition: Partition,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl From<FeedError> for ApplyError {
+    fn from(FeedError::Database(error): FeedError) -> Self {
+        Self::Database(error)
+    }
+}
 
 /// A projection without its types.
 pub trait Apply: Send + Sync {
@@ -26,7 +51,15 @@ pub trait Apply: Send + Sync {
         schema: &'a str,
         book_id: BookId,
         events: &'a [Recorded],
-    ) -> BoxFuture<'a, sqlx::Result<()>>;
+    ) -> BoxFuture<'a, Result<(), ApplyError>>;
+    /// Folds one partition anew from the log, up to a position, in place of whatever rows it has.
+    fn refold<'a>(
+        &'a self,
+        db: &'a mut PgConnection,
+        schema: &'a str,
+        partition: Partition,
+        to: i64,
+    ) -> BoxFuture<'a, Result<(), ApplyError>>;
 }
 
 /// The projection `P` as the runner holds it.
@@ -50,6 +83,10 @@ impl<P: Projection> Apply for Of<P> {
     fn create<'a>(&'a self, db: &'a mut PgConnection, schema: &'a str) -> BoxFuture<'a, sqlx::Result<()>> {
         Box::pin(async move {
             db.execute(create_table::<P>(schema).as_str()).await?;
+            // What belongs to one session is read, and folded anew, together.
+            let partition =
+                format!("CREATE INDEX ON {} (book_id, partition_id, {})", table::<P>(schema), names::<P>(P::KEY));
+            db.execute(partition.as_str()).await?;
             for extra in P::EXTRA {
                 db.execute(extra.replace("{table}", &table::<P>(schema)).replace("{schema}", schema).as_str()).await?;
             }
@@ -63,8 +100,28 @@ impl<P: Projection> Apply for Of<P> {
         schema: &'a str,
         book_id: BookId,
         events: &'a [Recorded],
-    ) -> BoxFuture<'a, sqlx::Result<()>> {
+    ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(apply::<P>(db, schema, book_id, events))
+    }
+
+    fn refold<'a>(
+        &'a self,
+        db: &'a mut PgConnection,
+        schema: &'a str,
+        partition: Partition,
+        to: i64,
+    ) -> BoxFuture<'a, Result<(), ApplyError>> {
+        Box::pin(async move {
+            let sql = format!("DELETE FROM {} WHERE book_id = $1 AND partition_id = $2", table::<P>(schema));
+            sqlx::query(&sql).bind(partition.book_id.uuid()).bind(partition.id).execute(&mut *db).await?;
+            let mut at = 0;
+            loop {
+                let events = feed::partition_page(db, partition, at..to).await?;
+                let Some(last) = events.last() else { return Ok(()) };
+                at = last.position;
+                apply::<P>(db, schema, partition.book_id, &events).await?;
+            }
+        })
     }
 }
 
@@ -73,9 +130,10 @@ async fn apply<P: Projection>(
     schema: &str,
     book_id: BookId,
     events: &[Recorded],
-) -> sqlx::Result<()> {
+) -> Result<(), ApplyError> {
     let mut touched: BTreeMap<P::Key, Vec<&Recorded>> = BTreeMap::new();
     for event in events {
+        readable::<P>(event)?;
         for key in P::keys(event) {
             touched.entry(key).or_default().push(event);
         }
@@ -89,17 +147,30 @@ async fn apply<P: Projection>(
     for (key, events) in touched {
         let old = before.remove(&key);
         let mut row = old.clone();
+        let partition_id = events[0].partition().id;
         for event in events {
             P::fold(&mut row, &key, event);
         }
         match row {
-            Some(row) if old.as_ref() != Some(&row) => written.push((key, row)),
+            Some(row) if old.as_ref() != Some(&row) => written.push((partition_id, key, row)),
             None if old.is_some() => removed.push(key),
             _ => {}
         }
     }
     write::<P>(db, schema, book_id, &written).await?;
-    remove::<P>(db, schema, book_id, &removed).await
+    remove::<P>(db, schema, book_id, &removed).await?;
+    Ok(())
+}
+
+/// Refuses an event that the projection would have to look at and cannot. One whose name is not known may concern all.
+pub(crate) fn readable<P: Projection>(event: &Recorded) -> Result<(), ApplyError> {
+    match &event.body {
+        Body::Unreadable(reason) if P::concerns(&event.event_type) || !Event::is_known(&event.event_type) => {
+            let (position, partition) = (event.position, event.partition());
+            Err(ApplyError::Poison { position, partition, reason: reason.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn load<P: Projection>(
@@ -126,7 +197,7 @@ async fn write<P: Projection>(
     db: &mut PgConnection,
     schema: &str,
     book_id: BookId,
-    rows: &[(P::Key, P::Row)],
+    rows: &[(Uuid, P::Key, P::Row)],
 ) -> sqlx::Result<()> {
     if rows.is_empty() {
         return Ok(());
@@ -137,22 +208,25 @@ async fn write<P: Projection>(
         .map(|c| if c.holds == Type::Json { format!("u.{}::jsonb", c.name) } else { format!("u.{}", c.name) })
         .collect();
     let mut sql = format!(
-        "INSERT INTO {} (book_id, {}) SELECT $1, {} FROM {}",
+        "INSERT INTO {} (book_id, {}, partition_id) SELECT $1, {}, u.partition_id FROM unnest({}, ${}::uuid[]) AS u ({}, partition_id)",
         table::<P>(schema),
         names::<P>(all),
         values.join(", "),
-        unnest::<P>(all)
+        parameters::<P>(all),
+        all + 2,
+        names::<P>(all)
     );
     if !P::INSERT_ONLY {
         let set: Vec<_> = P::COLUMNS[P::KEY..].iter().map(|c| format!("{0} = EXCLUDED.{0}", c.name)).collect();
         sql.push_str(&format!(" ON CONFLICT (book_id, {}) DO UPDATE SET {}", names::<P>(P::KEY), set.join(", ")));
     }
     let mut query = sqlx::query(&sql).bind(book_id.uuid());
-    let values = rows.iter().map(|(key, row)| [P::key_values(key), P::row_values(row)].concat());
+    let values = rows.iter().map(|(_, key, row)| [P::key_values(key), P::row_values(row)].concat());
     for array in arrays(P::COLUMNS, values) {
         query = array.bind(query);
     }
-    query.execute(db).await.map(|_| ())
+    let partitions: Vec<Uuid> = rows.iter().map(|(partition_id, ..)| *partition_id).collect();
+    query.bind(partitions).execute(db).await.map(|_| ())
 }
 
 async fn remove<P: Projection>(
@@ -181,7 +255,7 @@ async fn remove<P: Projection>(
 fn create_table<P: Projection>(schema: &str) -> String {
     let columns: Vec<_> = P::COLUMNS.iter().map(|c| format!("{} {}", c.name, c.holds.sql())).collect();
     format!(
-        "CREATE TABLE {} (book_id uuid, {}, PRIMARY KEY (book_id, {}))",
+        "CREATE TABLE {} (book_id uuid, partition_id uuid NOT NULL, {}, PRIMARY KEY (book_id, {}))",
         table::<P>(schema),
         columns.join(", "),
         names::<P>(P::KEY)
@@ -198,7 +272,12 @@ fn names<P: Projection>(first: usize) -> String {
 
 /// The first columns as rows of the arrays from `$2` on, named `u`.
 fn unnest<P: Projection>(first: usize) -> String {
+    format!("unnest({}) AS u ({})", parameters::<P>(first), names::<P>(first))
+}
+
+/// The arrays of the first columns, from `$2` on.
+fn parameters<P: Projection>(first: usize) -> String {
     let columns = P::COLUMNS[..first].iter();
     let arrays: Vec<_> = (2..).zip(columns).map(|(n, c)| format!("${n}::{}", c.holds.sql_array())).collect();
-    format!("unnest({}) AS u ({})", arrays.join(", "), names::<P>(first))
+    arrays.join(", ")
 }

@@ -1,5 +1,6 @@
 //! Builds: one set of tables of one version of a projection, in a schema of its own, behind a view that serves it.
 
+use domain::BookId;
 use sqlx::{Connection, Executor, PgConnection, Row};
 
 use crate::apply::Apply;
@@ -11,12 +12,16 @@ const BUILD_LOCK: i64 = 0x6461_7962_6f6f_6b01;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Build {
     pub projection: String,
+    pub version: i32,
     pub schema: String,
+    /// Whether readers see it. One that does not is on its way to, and follows the log already.
+    pub serving: bool,
+    /// The last position of the book that it has taken in.
+    pub position: i64,
 }
 
 /// Makes sure that every projection has a build that serves; makes the first one where there is none.
-pub(crate) async fn ensure(db: &mut PgConnection, projections: &[Box<dyn Apply>]) -> sqlx::Result<Vec<Build>> {
-    let mut builds = vec![];
+pub(crate) async fn ensure(db: &mut PgConnection, projections: &[Box<dyn Apply>]) -> sqlx::Result<()> {
     for projection in projections {
         let mut tx = db.begin().await?;
         lock(&mut tx).await?;
@@ -26,18 +31,33 @@ pub(crate) async fn ensure(db: &mut PgConnection, projections: &[Box<dyn Apply>]
                 .bind(projection.version())
                 .fetch_optional(&mut *tx)
                 .await?;
-        let schema = match serving {
-            Some(row) => row.get("schema_name"),
-            None => {
-                let schema = create(&mut tx, projection.as_ref(), "serving").await?;
-                serve(&mut tx, projection.name(), &schema).await?;
-                schema
-            }
-        };
+        if serving.is_none() {
+            let schema = create(&mut tx, projection.as_ref(), "serving").await?;
+            serve(&mut tx, projection.name(), &schema).await?;
+        }
         tx.commit().await?;
-        builds.push(Build { projection: projection.name().to_owned(), schema });
     }
-    Ok(builds)
+    Ok(())
+}
+
+/// The builds that follow a book: those that serve, and those that are about to.
+pub(crate) async fn following(db: &mut PgConnection, book_id: BookId) -> sqlx::Result<Vec<Build>> {
+    let rows = sqlx::query(
+        "SELECT b.projection, b.version, b.schema_name, b.state = 'serving' AS serving, coalesce(c.position, 0) AS position \
+         FROM builds b LEFT JOIN checkpoints c ON c.schema_name = b.schema_name AND c.book_id = $1 \
+         WHERE b.state IN ('serving', 'following') ORDER BY b.schema_name",
+    )
+    .bind(book_id.uuid())
+    .fetch_all(db)
+    .await?;
+    let builds = rows.into_iter().map(|row| Build {
+        projection: row.get("projection"),
+        version: row.get("version"),
+        schema: row.get("schema_name"),
+        serving: row.get("serving"),
+        position: row.get("position"),
+    });
+    Ok(builds.collect())
 }
 
 /// Makes the next build of a projection. A serving build of another version is retired in the same transaction.

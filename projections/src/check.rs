@@ -7,11 +7,11 @@ use domain::BookId;
 use sqlx::postgres::PgPool;
 use sqlx::{Connection, PgConnection, Row};
 
-use crate::apply::Apply;
+use crate::apply::{Apply, ApplyError};
 use crate::build::{self, Build};
-use crate::feed::{self, FeedError, PAGE};
+use crate::feed::{self, PAGE};
 use crate::projection;
-use crate::runner::post;
+use crate::runner::{lock_book, post};
 
 /// How one projection compares in one book.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -31,7 +31,7 @@ pub struct Comparison {
 }
 
 /// Checks every projection; `progress` hears what is being done.
-pub async fn check(pool: &PgPool, mut progress: impl FnMut(&str)) -> Result<Vec<Comparison>, FeedError> {
+pub async fn check(pool: &PgPool, mut progress: impl FnMut(&str)) -> Result<Vec<Comparison>, ApplyError> {
     let mut comparisons = vec![];
     let mut db = pool.acquire().await?;
     for projection in projection::all() {
@@ -40,7 +40,13 @@ pub async fn check(pool: &PgPool, mut progress: impl FnMut(&str)) -> Result<Vec<
             let mut tx = db.begin().await?;
             let schema = build::create(&mut tx, projection.as_ref(), "building").await?;
             tx.commit().await?;
-            Build { projection: projection.name().to_owned(), schema }
+            Build {
+                projection: projection.name().to_owned(),
+                version: projection.version(),
+                schema,
+                serving: false,
+                position: 0,
+            }
         };
         let result = compare(&mut db, projection.as_ref(), &scratch).await;
         build::drop_build(&mut db, &scratch.schema).await?;
@@ -49,12 +55,16 @@ pub async fn check(pool: &PgPool, mut progress: impl FnMut(&str)) -> Result<Vec<
     Ok(comparisons)
 }
 
-async fn compare(db: &mut PgConnection, projection: &dyn Apply, scratch: &Build) -> Result<Vec<Comparison>, FeedError> {
+async fn compare(
+    db: &mut PgConnection,
+    projection: &dyn Apply,
+    scratch: &Build,
+) -> Result<Vec<Comparison>, ApplyError> {
     let row = sqlx::query("SELECT schema_name FROM builds WHERE projection = $1 AND state = 'serving'")
         .bind(projection.name())
         .fetch_one(&mut *db)
         .await?;
-    let serving = Build { projection: scratch.projection.clone(), schema: row.get("schema_name") };
+    let serving = Build { schema: row.get("schema_name"), serving: true, ..scratch.clone() };
     let books = sqlx::query("SELECT book_id, position FROM checkpoints WHERE schema_name = $1 ORDER BY book_id")
         .bind(&serving.schema)
         .fetch_all(&mut *db)
@@ -65,10 +75,7 @@ async fn compare(db: &mut PgConnection, projection: &dyn Apply, scratch: &Build)
         let near = fold_to(db, projection, scratch, book_id, 0..book.get("position")).await?;
         // Under the book's lock nobody posts, so both stand still at one position while they are compared.
         let mut tx = db.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
-            .bind(book_id.uuid())
-            .execute(&mut *tx)
-            .await?;
+        lock_book(&mut tx, book_id).await?;
         let at = sqlx::query("SELECT position FROM checkpoints WHERE schema_name = $1 AND book_id = $2")
             .bind(&serving.schema)
             .bind(book_id.uuid())
@@ -96,13 +103,13 @@ async fn fold_to(
     scratch: &Build,
     book_id: BookId,
     positions: Range<i64>,
-) -> Result<i64, FeedError> {
+) -> Result<i64, ApplyError> {
     let Range { start: mut at, end: to } = positions;
     while at < to {
         let events = feed::page(db, book_id, at, PAGE.min(to - at)).await?;
         let Some(last) = events.last().map(|event| event.position) else { break };
         let mut tx = db.begin().await?;
-        post(&mut tx, projection, scratch, at, &events).await?;
+        post(&mut tx, projection, &Build { position: at, ..scratch.clone() }, &events).await?;
         tx.commit().await?;
         at = last;
     }

@@ -1,6 +1,8 @@
 //! Reads the log by position. A reader needs no heuristic: what is above a position and in order is all there is.
 
-use domain::{BookId, DecodeError, Event, EventId, SessionId, Timestamp};
+use std::ops::Range;
+
+use domain::{BookId, Event, EventId, SessionId, Timestamp};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -29,12 +31,51 @@ pub struct Recorded {
     pub recorded_at: Timestamp,
     /// Who did it.
     pub actor_id: String,
+    /// `noun.verb_past`, as it is stored.
+    pub event_type: String,
     /// The stored version, before any upcast.
     pub event_version: i16,
-    /// The payload, byte for byte.
-    pub payload: String,
+    /// The payload, byte for byte; absent where it was erased.
+    pub payload: Option<String>,
     /// What happened.
-    pub event: Event,
+    pub body: Body,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every event can be read, and a box would cost each of them")]
+pub enum Body {
+    /// This.
+    Event(Event),
+    /// Nothing any more: its content was erased.
+    Erased,
+    /// Something that this release cannot read, and why.
+    Unreadable(String),
+}
+
+/// A part of a book: a session, or a stream outside of any. No row of a read model is folded from two of them, so each
+/// can be folded without the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Partition {
+    /// The book.
+    pub book_id: BookId,
+    /// The session, or the stream.
+    pub id: Uuid,
+}
+
+impl Recorded {
+    /// What happened, if it can still be read.
+    pub fn event(&self) -> Option<&Event> {
+        match &self.body {
+            Body::Event(event) => Some(event),
+            Body::Erased | Body::Unreadable(_) => None,
+        }
+    }
+
+    /// The part of the book that it belongs to: its session, or its stream where it has none.
+    pub fn partition(&self) -> Partition {
+        Partition { book_id: self.book_id, id: self.session_id.map_or(self.stream_id, SessionId::uuid) }
+    }
 }
 
 /// Why the log could not be read.
@@ -43,9 +84,6 @@ pub enum FeedError {
     /// The database failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
-    /// An event cannot be decoded.
-    #[error("position {position}: {source}")]
-    Decode { position: i64, source: DecodeError },
 }
 
 const COLUMNS: &str = "book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version, \
@@ -74,6 +112,31 @@ pub async fn session_page(
         .bind(session_id.uuid())
         .bind(after)
         .bind(limit.min(PAGE))
+        .fetch_all(db)
+        .await?;
+    rows.iter().map(recorded).collect()
+}
+
+/// The events of a partition after a position and up to another, one page of them.
+pub async fn partition_page(
+    db: &mut PgConnection,
+    partition: Partition,
+    positions: Range<i64>,
+) -> Result<Vec<Recorded>, FeedError> {
+    // A partition is a session or a stream outside of any; ids are unique, so one of the two finds nothing.
+    let sql = format!(
+        "(SELECT {COLUMNS} FROM events WHERE book_id = $1 AND session_id = $2 AND position > $3 AND position <= $4 \
+          ORDER BY position LIMIT $5) \
+         UNION ALL \
+         (SELECT {COLUMNS} FROM events WHERE book_id = $1 AND stream_id = $2 AND session_id IS NULL \
+          AND position > $3 AND position <= $4 ORDER BY sequence LIMIT $5) ORDER BY position LIMIT $5"
+    );
+    let rows = sqlx::query(&sql)
+        .bind(partition.book_id.uuid())
+        .bind(partition.id)
+        .bind(positions.start)
+        .bind(positions.end)
+        .bind(PAGE)
         .fetch_all(db)
         .await?;
     rows.iter().map(recorded).collect()
@@ -108,14 +171,19 @@ pub async fn head(db: &mut PgConnection, book_id: BookId) -> sqlx::Result<(i64, 
 }
 
 fn recorded(row: &PgRow) -> Result<Recorded, FeedError> {
-    let position = row.try_get("position")?;
-    let payload: String = row.try_get("payload")?;
+    let payload: Option<String> = row.try_get("payload")?;
+    let event_type: String = row.try_get("event_type")?;
     let event_version = row.try_get("event_version")?;
-    let event = Event::decode(row.try_get("event_type")?, event_version, &payload)
-        .map_err(|source| FeedError::Decode { position, source })?;
+    let body = match &payload {
+        None => Body::Erased,
+        Some(payload) => match Event::decode(&event_type, event_version, payload) {
+            Ok(event) => Body::Event(event),
+            Err(error) => Body::Unreadable(error.to_string()),
+        },
+    };
     Ok(Recorded {
         book_id: BookId::new(row.try_get("book_id")?),
-        position,
+        position: row.try_get("position")?,
         stream_id: row.try_get("stream_id")?,
         sequence: row.try_get("sequence")?,
         session_id: row.try_get::<Option<Uuid>, _>("session_id")?.map(SessionId::new),
@@ -123,8 +191,9 @@ fn recorded(row: &PgRow) -> Result<Recorded, FeedError> {
         occurred_at: row.try_get("occurred_at")?,
         recorded_at: row.try_get("recorded_at")?,
         actor_id: row.try_get("actor_id")?,
+        event_type,
         event_version,
         payload,
-        event,
+        body,
     })
 }

@@ -38,7 +38,7 @@ pub struct Row {
 
 impl Projection for Files {
     const NAME: &'static str = "files";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const COLUMNS: &'static [Column] = &[
         column("workspace_id", Type::Uuid),
         column("path", Type::Text),
@@ -57,13 +57,17 @@ impl Projection for Files {
     type Key = (WorkspaceId, String);
     type Row = Row;
 
+    fn concerns(event_type: &str) -> bool {
+        WorkspaceEvent::stores(event_type)
+    }
+
     fn keys(event: &Recorded) -> Vec<Self::Key> {
-        let Event::Workspace(workspace) = &event.event else { return vec![] };
+        let Some(Event::Workspace(workspace)) = event.event() else { return vec![] };
         change(workspace).map(|c| (WorkspaceId::new(event.stream_id), c.path.clone())).into_iter().collect()
     }
 
     fn fold(row: &mut Option<Row>, _: &Self::Key, recorded: &Recorded) {
-        let Event::Workspace(event) = &recorded.event else { return };
+        let Some(Event::Workspace(event)) = recorded.event() else { return };
         let Some(change) = change(event) else { return };
         let FileChange { bytes, after_sha256, patch, tool_call_id, .. } = change.clone();
         let (version, added, removed) = row.as_ref().map_or((0, 0, 0), |r| (r.version, r.lines_added, r.lines_removed));

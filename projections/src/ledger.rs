@@ -38,7 +38,7 @@ pub struct Row {
 
 impl Projection for Ledger {
     const NAME: &'static str = "ledger";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const COLUMNS: &'static [Column] = &[
         column("position", Type::Int),
         column("line", Type::Int),
@@ -54,7 +54,6 @@ impl Projection for Ledger {
     ];
     const KEY: usize = 2;
     const EXTRA: &'static [&'static str] = &[
-        "CREATE INDEX ON {table} (book_id, session_id)",
         "CREATE FUNCTION {schema}.check_balance() RETURNS trigger LANGUAGE plpgsql AS $$
          DECLARE
              wrong record;
@@ -70,14 +69,19 @@ impl Projection for Ledger {
          FOR EACH STATEMENT EXECUTE FUNCTION {schema}.check_balance()",
     ];
     const INSERT_ONLY: bool = true;
+    const MONEY: bool = true;
 
     /// Position of the charge, and which of its postings.
     type Key = (i64, usize);
     type Row = Row;
 
+    fn concerns(event_type: &str) -> bool {
+        AccountEvent::stores(event_type)
+    }
+
     fn keys(event: &Recorded) -> Vec<Self::Key> {
-        match &event.event {
-            Event::Account(AccountEvent::UsageCharged(charged)) => {
+        match event.event() {
+            Some(Event::Account(AccountEvent::UsageCharged(charged))) => {
                 (0..charged.postings.len()).map(|line| (event.position, line)).collect()
             }
             _ => vec![],
@@ -85,7 +89,7 @@ impl Projection for Ledger {
     }
 
     fn fold(row: &mut Option<Row>, (_, line): &Self::Key, recorded: &Recorded) {
-        let Event::Account(AccountEvent::UsageCharged(charged)) = &recorded.event else { return };
+        let Some(Event::Account(AccountEvent::UsageCharged(charged))) = recorded.event() else { return };
         *row = charged.postings.get(*line).map(|posting| Row {
             account: posting.account.clone(),
             amount_nanousd: posting.nanousd.0,
@@ -156,7 +160,7 @@ pub async fn list(
 ) -> sqlx::Result<Vec<((i64, usize), Row)>> {
     let before = filter.before.map(|(position, line)| (position, i64::try_from(line).unwrap_or(i64::MAX)));
     let rows = sqlx::query(
-        "SELECT * FROM serving.ledger WHERE book_id = $1 AND ($2::uuid IS NULL OR session_id = $2) \
+        "SELECT * FROM serving.ledger WHERE book_id = $1 AND ($2::uuid IS NULL OR partition_id = $2) \
          AND ($3 OR origin = '\"metered\"') AND ($4::bigint IS NULL OR (position, line) < ($4, $5::bigint)) \
          ORDER BY position DESC, line DESC LIMIT $6",
     )

@@ -28,7 +28,12 @@ pub trait Projection: Send + Sync + 'static {
     /// A row without its key.
     type Row: Clone + PartialEq + Debug + Send + Sync;
 
-    /// The rows that an event touches, each once.
+    /// Whether it stops in a book at an event that it cannot take in. Others set the event's partition aside and go on.
+    const MONEY: bool = false;
+    /// Whether it looks at stored events of this name.
+    fn concerns(event_type: &str) -> bool;
+
+    /// The rows that an event touches, each once; all of them belong to the event's partition.
     fn keys(event: &Recorded) -> Vec<Self::Key>;
     /// Takes an event into a row; `None` is no row.
     fn fold(row: &mut Option<Self::Row>, key: &Self::Key, event: &Recorded);

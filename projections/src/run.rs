@@ -84,7 +84,7 @@ pub struct Row {
 
 impl Projection for Runs {
     const NAME: &'static str = "runs";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const COLUMNS: &'static [Column] = &[
         column("run_id", Type::Uuid),
         column("session_id", Type::Uuid),
@@ -106,20 +106,23 @@ impl Projection for Runs {
         column("ended_at", Type::Time),
     ];
     const KEY: usize = 1;
-    const EXTRA: &'static [&'static str] = &["CREATE INDEX ON {table} (book_id, session_id, run_id)"];
 
     type Key = RunId;
     type Row = Row;
 
+    fn concerns(event_type: &str) -> bool {
+        RunEvent::stores(event_type)
+    }
+
     fn keys(event: &Recorded) -> Vec<RunId> {
-        match &event.event {
-            Event::Run(_) => vec![RunId::new(event.stream_id)],
+        match event.event() {
+            Some(Event::Run(_)) => vec![RunId::new(event.stream_id)],
             _ => vec![],
         }
     }
 
     fn fold(row: &mut Option<Row>, _: &RunId, recorded: &Recorded) {
-        let Event::Run(event) = &recorded.event else { return };
+        let Some(Event::Run(event)) = recorded.event() else { return };
         if let RunEvent::RunRequested(requested) = event {
             *row = Some(Row {
                 session_id: requested.session_id,
@@ -260,7 +263,7 @@ pub async fn get(db: &mut PgConnection, book_id: BookId, id: RunId) -> sqlx::Res
 /// The runs of a session, oldest first.
 pub async fn of_session(db: &mut PgConnection, book_id: BookId, id: SessionId) -> sqlx::Result<Vec<(RunId, Row)>> {
     let rows =
-        sqlx::query("SELECT * FROM serving.runs WHERE book_id = $1 AND session_id = $2 ORDER BY run_id LIMIT 1000")
+        sqlx::query("SELECT * FROM serving.runs WHERE book_id = $1 AND partition_id = $2 ORDER BY run_id LIMIT 1000")
             .bind(book_id.uuid())
             .bind(id.uuid())
             .fetch_all(db)

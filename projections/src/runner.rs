@@ -1,7 +1,7 @@
 //! Posts events into read tables: finds books that have grown, reads each page once, and commits rows and checkpoints
 //! of all projections together. Any process may run one; a lock per book makes them take turns.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use sqlx::postgres::{PgListener, PgPool};
 use sqlx::{Acquire, PgConnection, Row};
 use tokio::sync::{Notify, watch};
 
-use crate::apply::Apply;
+use crate::apply::{Apply, ApplyError};
 use crate::build::{self, Build};
 use crate::feed::{self, FeedError, PAGE, Recorded};
 use crate::projection;
@@ -32,7 +32,6 @@ pub struct Runner {
 struct Shared {
     pool: PgPool,
     projections: Vec<Box<dyn Apply>>,
-    builds: Vec<Build>,
     progress: watch::Sender<HashMap<BookId, i64>>,
     /// Builds that failed in a book, by schema. They are tried again at every look.
     stopped: Mutex<BTreeSet<(String, BookId)>>,
@@ -52,10 +51,10 @@ impl Runner {
     pub async fn open(pool: PgPool) -> sqlx::Result<Self> {
         let projections = projection::all();
         let mut db = pool.acquire().await?;
-        let builds = build::ensure(&mut db, &projections).await?;
+        build::ensure(&mut db, &projections).await?;
         drop(db);
         let (progress, stopped, wake) = (watch::Sender::new(HashMap::new()), Mutex::default(), Notify::new());
-        let shared = Shared { pool, projections, builds, progress, stopped, wake };
+        let shared = Shared { pool, projections, progress, stopped, wake };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -93,7 +92,7 @@ impl Runner {
         let books = sqlx::query(
             "SELECT h.book_id, h.position, EXISTS (SELECT 1 FROM builds b \
              LEFT JOIN checkpoints c ON c.schema_name = b.schema_name AND c.book_id = h.book_id \
-             WHERE b.state = 'serving' AND coalesce(c.position, 0) < h.position) AS behind FROM book_heads h",
+             WHERE b.state IN ('serving', 'following') AND coalesce(c.position, 0) < h.position) AS behind FROM book_heads h",
         )
         .fetch_all(&mut *db)
         .await?;
@@ -116,26 +115,26 @@ impl Runner {
     async fn post_page(&self, book_id: BookId) -> Result<bool, FeedError> {
         let mut db = self.shared.pool.acquire().await?;
         let mut tx = db.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
-            .bind(book_id.uuid())
-            .execute(&mut *tx)
-            .await?;
-        let checkpoints = self.checkpoints(&mut tx, book_id).await?;
-        let from = self.reached(&checkpoints, book_id);
+        lock_book(&mut tx, book_id).await?;
+        let mut builds = build::following(&mut tx, book_id).await?;
+        // What another release serves is for that release to post.
+        builds.retain(|build| self.projection(build).is_some());
+        let from = self.reached(&builds, book_id);
         let events = feed::page(&mut tx, book_id, from, PAGE).await?;
         let to = events.last().map_or(from, |event| event.position);
-        for (projection, build) in self.shared.projections.iter().zip(&self.shared.builds) {
-            let at = checkpoints.get(&build.schema).copied().unwrap_or(0);
+        for build in &mut builds {
+            let Some(projection) = self.projection(build) else { continue };
+            let at = build.position;
             // One that stopped earlier is tried again from where it stopped.
             let own = if at < from { feed::page(&mut tx, book_id, at, PAGE).await? } else { vec![] };
             let page = if at < from { &own } else { &events };
             let news = &page[page.partition_point(|event| event.position <= at)..];
             let mut savepoint = tx.begin().await?;
-            match post(&mut savepoint, projection.as_ref(), build, at, news).await {
+            match post(&mut savepoint, projection, build, news).await {
                 Ok(()) => {
                     savepoint.commit().await?;
-                    let at = news.last().map_or(at, |event| event.position);
-                    self.stopped(&build.schema, book_id, at < from);
+                    build.position = news.last().map_or(at, |event| event.position);
+                    self.stopped(&build.schema, book_id, build.position < from);
                 }
                 Err(error) => {
                     tracing::error!(%error, projection = build.projection, %book_id, after = at, "a projection stopped");
@@ -144,18 +143,24 @@ impl Runner {
                 }
             }
         }
-        let checkpoints = self.checkpoints(&mut tx, book_id).await?;
         tx.commit().await?;
-        self.publish(book_id, self.reached(&checkpoints, book_id));
+        self.publish(book_id, self.reached(&builds, book_id));
         Ok(to > from && events.len() as i64 == PAGE)
     }
 
-    /// How far the projections of a book have come; one that stopped does not hold up the others.
-    fn reached(&self, checkpoints: &BTreeMap<String, i64>, book_id: BookId) -> i64 {
+    /// The projection whose rows a build holds, if this release has it.
+    fn projection(&self, build: &Build) -> Option<&dyn Apply> {
+        let mut own = self.shared.projections.iter().map(AsRef::as_ref);
+        own.find(|projection| projection.name() == build.projection && projection.version() == build.version)
+    }
+
+    /// How far the builds that serve have come in a book; one that stopped does not hold up the others.
+    fn reached(&self, builds: &[Build], book_id: BookId) -> i64 {
         let stopped = self.shared.stopped.lock().expect("no holder panics");
-        let healthy = checkpoints.iter().filter(|(schema, _)| !stopped.contains(&((*schema).clone(), book_id)));
-        let reached = healthy.map(|(_, position)| *position).min();
-        reached.or_else(|| checkpoints.values().min().copied()).unwrap_or(0)
+        let serving = || builds.iter().filter(|build| build.serving);
+        let healthy = serving().filter(|build| !stopped.contains(&(build.schema.clone(), book_id)));
+        let reached = healthy.map(|build| build.position).min();
+        reached.or_else(|| serving().map(|build| build.position).min()).unwrap_or(0)
     }
 
     fn stopped(&self, schema: &str, book_id: BookId, stopped: bool) {
@@ -166,17 +171,6 @@ impl Runner {
         } else {
             all.remove(&key)
         };
-    }
-
-    async fn checkpoints(&self, db: &mut PgConnection, book_id: BookId) -> sqlx::Result<BTreeMap<String, i64>> {
-        let rows = sqlx::query(
-            "SELECT b.schema_name, coalesce(c.position, 0) AS position FROM builds b \
-             LEFT JOIN checkpoints c ON c.schema_name = b.schema_name AND c.book_id = $1 WHERE b.state = 'serving'",
-        )
-        .bind(book_id.uuid())
-        .fetch_all(db)
-        .await?;
-        Ok(rows.into_iter().map(|row| (row.get("schema_name"), row.get("position"))).collect())
     }
 
     fn publish(&self, book_id: BookId, position: i64) {
@@ -195,42 +189,37 @@ impl Runner {
     }
 }
 
-/// Takes events into one projection and moves its checkpoint from where it was, or fails whole.
+/// Makes whoever posts to a book take turns, across processes, until the transaction ends.
+pub(crate) async fn lock_book(db: &mut PgConnection, book_id: BookId) -> sqlx::Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
+        .bind(book_id.uuid())
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// Takes events into one build and moves its checkpoint from where it was, or fails whole.
 pub(crate) async fn post(
     db: &mut PgConnection,
     projection: &dyn Apply,
     build: &Build,
-    at: i64,
     events: &[Recorded],
-) -> sqlx::Result<()> {
+) -> Result<(), ApplyError> {
     let Some(Recorded { position: last, book_id, .. }) = events.last() else { return Ok(()) };
     let (last, book_id) = (*last, *book_id);
     projection.apply(db, &build.schema, book_id, events).await?;
     let moved = sqlx::query(
-        "INSERT INTO checkpoints (schema_name, book_id, position) SELECT $1, $2, $4 WHERE $3 = 0 \
-         ON CONFLICT (schema_name, book_id) DO NOTHING",
+        "INSERT INTO checkpoints (schema_name, book_id, position) VALUES ($1, $2, $4) \
+         ON CONFLICT (schema_name, book_id) DO UPDATE SET position = EXCLUDED.position WHERE checkpoints.position = $3",
     )
     .bind(&build.schema)
     .bind(book_id.uuid())
-    .bind(at)
+    .bind(build.position)
     .bind(last)
-    .execute(&mut *db)
+    .execute(db)
     .await?
     .rows_affected();
-    let moved = match moved {
-        0 => sqlx::query(
-            "UPDATE checkpoints SET position = $4 WHERE schema_name = $1 AND book_id = $2 AND position = $3",
-        )
-        .bind(&build.schema)
-        .bind(book_id.uuid())
-        .bind(at)
-        .bind(last)
-        .execute(db)
-        .await?
-        .rows_affected(),
-        moved => moved,
-    };
-    if moved == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+    if moved == 1 { Ok(()) } else { Err(ApplyError::Database(sqlx::Error::RowNotFound)) }
 }
 
 async fn listen(pool: &PgPool) -> Option<PgListener> {

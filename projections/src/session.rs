@@ -54,7 +54,7 @@ pub struct Row {
 
 impl Projection for Sessions {
     const NAME: &'static str = "sessions";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const COLUMNS: &'static [Column] = &[
         column("session_id", Type::Uuid),
         column("title", Type::Text),
@@ -80,12 +80,16 @@ impl Projection for Sessions {
     type Key = SessionId;
     type Row = Row;
 
+    fn concerns(_: &str) -> bool {
+        true
+    }
+
     fn keys(event: &Recorded) -> Vec<SessionId> {
         event.session_id.into_iter().collect()
     }
 
     fn fold(row: &mut Option<Row>, _: &SessionId, event: &Recorded) {
-        if let Event::Session(SessionEvent::SessionStarted(started)) = &event.event {
+        if let Some(Event::Session(SessionEvent::SessionStarted(started))) = event.event() {
             *row = Some(Row {
                 title: started.title.clone(),
                 origin: started.origin,
@@ -107,10 +111,10 @@ impl Projection for Sessions {
         }
         let Some(row) = row else { return };
         (row.updated_at, row.position) = (event.recorded_at, event.position);
-        match &event.event {
-            Event::Session(SessionEvent::MessageReceived(_)) => row.messages += 1,
-            Event::Run(event) => fold_run(row, event),
-            Event::Account(AccountEvent::UsageCharged(charged)) => {
+        match event.event() {
+            Some(Event::Session(SessionEvent::MessageReceived(_))) => row.messages += 1,
+            Some(Event::Run(event)) => fold_run(row, event),
+            Some(Event::Account(AccountEvent::UsageCharged(charged))) => {
                 let sum = match charged.origin {
                     ChargeOrigin::Metered => &mut row.metered_nanousd,
                     ChargeOrigin::Notional => &mut row.notional_nanousd,

@@ -46,7 +46,7 @@ pub struct Row {
 
 impl Projection for Timeline {
     const NAME: &'static str = "timeline";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const COLUMNS: &'static [Column] = &[
         column("position", Type::Int),
         column("session_id", Type::Uuid),
@@ -60,11 +60,14 @@ impl Projection for Timeline {
         column("recorded_at", Type::Time),
     ];
     const KEY: usize = 1;
-    const EXTRA: &'static [&'static str] = &["CREATE INDEX ON {table} (book_id, session_id, position)"];
     const INSERT_ONLY: bool = true;
 
     type Key = i64;
     type Row = Row;
+
+    fn concerns(_: &str) -> bool {
+        true
+    }
 
     fn keys(event: &Recorded) -> Vec<i64> {
         event.session_id.map(|_| event.position).into_iter().collect()
@@ -72,16 +75,19 @@ impl Projection for Timeline {
 
     fn fold(row: &mut Option<Row>, _: &i64, event: &Recorded) {
         let Some(session_id) = event.session_id else { return };
-        let (title, detail) = words(&event.event);
+        let (title, detail) = match event.event() {
+            Some(event) => words(event),
+            None => ("Content erased".to_owned(), String::new()),
+        };
         let detail = detail.split_whitespace().collect::<Vec<_>>().join(" ");
         *row = Some(Row {
             session_id,
-            run_id: matches!(event.event, Event::Run(_)).then_some(event.stream_id),
-            event_type: event.event.stored_type().name.to_owned(),
+            run_id: RunEvent::stores(&event.event_type).then_some(event.stream_id),
+            event_type: event.event_type.clone(),
             title,
             detail: head(&detail, DETAIL_MAX).to_owned(),
             actor_id: event.actor_id.clone(),
-            tool_call_id: call_of(&event.event).map(|id| id.uuid()),
+            tool_call_id: event.event().and_then(call_of).map(|id| id.uuid()),
             occurred_at: event.occurred_at,
             recorded_at: event.recorded_at,
         });
@@ -232,7 +238,7 @@ pub async fn list(
     limit: i64,
 ) -> sqlx::Result<Vec<(i64, Row)>> {
     let rows = sqlx::query(
-        "SELECT * FROM serving.timeline WHERE book_id = $1 AND session_id = $2 AND position > $3 ORDER BY position LIMIT $4",
+        "SELECT * FROM serving.timeline WHERE book_id = $1 AND partition_id = $2 AND position > $3 ORDER BY position LIMIT $4",
     )
     .bind(book_id.uuid())
     .bind(session_id.uuid())

@@ -90,7 +90,7 @@ pub struct Row {
 
 impl Projection for ToolCalls {
     const NAME: &'static str = "tool_calls";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const COLUMNS: &'static [Column] = &[
         column("tool_call_id", Type::Uuid),
         column("run_id", Type::Uuid),
@@ -115,12 +115,16 @@ impl Projection for ToolCalls {
     type Key = ToolCallId;
     type Row = Row;
 
+    fn concerns(event_type: &str) -> bool {
+        RunEvent::stores(event_type)
+    }
+
     fn keys(event: &Recorded) -> Vec<ToolCallId> {
-        call_of(&event.event).into_iter().collect()
+        event.event().and_then(call_of).into_iter().collect()
     }
 
     fn fold(row: &mut Option<Row>, _: &ToolCallId, recorded: &Recorded) {
-        let Event::Run(event) = &recorded.event else { return };
+        let Some(Event::Run(event)) = recorded.event() else { return };
         if let RunEvent::ToolCallRequested(requested) = event {
             *row = Some(Row {
                 run_id: RunId::new(recorded.stream_id),

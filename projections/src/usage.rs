@@ -40,7 +40,7 @@ pub struct Row {
 
 impl Projection for Usage {
     const NAME: &'static str = "usage";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const COLUMNS: &'static [Column] = &[
         column("llm_call_id", Type::Uuid),
         column("session_id", Type::Uuid),
@@ -59,14 +59,17 @@ impl Projection for Usage {
         column("at", Type::Time),
     ];
     const KEY: usize = 1;
-    const EXTRA: &'static [&'static str] =
-        &["CREATE INDEX ON {table} (book_id, session_id)", "CREATE INDEX ON {table} (book_id, run_id)"];
+    const MONEY: bool = true;
 
     type Key = LlmCallId;
     type Row = Row;
 
+    fn concerns(event_type: &str) -> bool {
+        AccountEvent::stores(event_type)
+    }
+
     fn keys(event: &Recorded) -> Vec<LlmCallId> {
-        let Event::Account(event) = &event.event else { return vec![] };
+        let Some(Event::Account(event)) = event.event() else { return vec![] };
         vec![match event {
             AccountEvent::SpendReserved(e) => e.llm_call_id,
             AccountEvent::UsageMetered(e) => e.llm_call_id,
@@ -77,7 +80,7 @@ impl Projection for Usage {
     }
 
     fn fold(row: &mut Option<Row>, _: &LlmCallId, recorded: &Recorded) {
-        let Event::Account(event) = &recorded.event else { return };
+        let Some(Event::Account(event)) = recorded.event() else { return };
         let blank = |session_id, run_id, model| Row {
             session_id,
             run_id,
@@ -200,7 +203,7 @@ pub async fn totals(
            coalesce(sum(cost_nanousd) FILTER (WHERE origin = '\"notional\"'), 0)::bigint AS notional, \
            coalesce(sum(cost_nanousd) FILTER (WHERE origin = '\"imported\"'), 0)::bigint AS imported, \
            coalesce(sum(reserved_nanousd), 0)::bigint AS reserved \
-         FROM serving.usage WHERE book_id = $1 AND session_id = $2 AND ($3::uuid IS NULL OR run_id = $3)",
+         FROM serving.usage WHERE book_id = $1 AND partition_id = $2 AND ($3::uuid IS NULL OR run_id = $3)",
     )
     .bind(book_id.uuid())
     .bind(session_id.uuid())

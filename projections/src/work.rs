@@ -60,7 +60,7 @@ pub struct Open {
 
 impl Projection for Work {
     const NAME: &'static str = "work";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const COLUMNS: &'static [Column] = &[
         column("run_id", Type::Uuid),
         column("session_id", Type::Uuid),
@@ -76,15 +76,19 @@ impl Projection for Work {
     type Key = RunId;
     type Row = Row;
 
+    fn concerns(event_type: &str) -> bool {
+        RunEvent::stores(event_type)
+    }
+
     fn keys(event: &Recorded) -> Vec<RunId> {
-        match &event.event {
-            Event::Run(_) => vec![RunId::new(event.stream_id)],
+        match event.event() {
+            Some(Event::Run(_)) => vec![RunId::new(event.stream_id)],
             _ => vec![],
         }
     }
 
     fn fold(row: &mut Option<Row>, _: &RunId, recorded: &Recorded) {
-        let Event::Run(event) = &recorded.event else { return };
+        let Some(Event::Run(event)) = recorded.event() else { return };
         let open = |item| Some(Row { session_id: recorded.session_id, item, worker_id: None });
         match event {
             RunEvent::StepRequested(e) => {

@@ -47,8 +47,8 @@ async fn start(commands: &Commands, viewer: &Viewer) -> Started {
 }
 
 /// The types of events, in order.
-fn types(events: &[Recorded]) -> Vec<&'static str> {
-    events.iter().map(|event| event.event.stored_type().name).collect()
+fn types(events: &[Recorded]) -> Vec<&str> {
+    events.iter().map(|event| event.event_type.as_str()).collect()
 }
 
 fn reused<T>(answer: Result<Done<T>, CommandError>) -> bool {
@@ -135,7 +135,7 @@ async fn a_message_steers_a_run_that_works_and_begins_a_new_one_after_it() {
 }
 
 fn delivery(event: &Recorded) -> Option<Delivery> {
-    match &event.event {
+    match event.event()? {
         Event::Session(SessionEvent::MessageReceived(message)) => Some(message.delivery),
         _ => None,
     }
@@ -207,7 +207,7 @@ async fn a_run_that_is_cancelled_in_a_step_leaves_no_money_set_aside() {
     assert_eq!(account.balances().values().map(|balance| balance.0).max(), Some(3_000_000));
     assert_eq!(account.balances().values().map(|balance| balance.0).sum::<i64>(), 0);
     let events = all_events(&database, viewer.book_id).await;
-    let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(&event.event)).count();
+    let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| event.event().is_some_and(wanted)).count();
     assert_eq!(count(|event| matches!(event, Event::Account(AccountEvent::UsageCharged(_)))), 1);
     assert_eq!(count(|event| matches!(event, Event::Account(AccountEvent::ReservationSettled(_)))), 1);
     assert_eq!(count(|event| matches!(event, Event::Run(RunEvent::StepInterrupted(_)))), 1);

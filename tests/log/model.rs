@@ -155,8 +155,8 @@ async fn ask_again(commands: &Commands, viewer: &Viewer, id: RequestId, ask: &As
 async fn assert_same(model: &Model, database: &Database, viewer: &Viewer) {
     let events = all_events(database, viewer.book_id).await;
     assert_dense(&events);
-    let mut counted: BTreeMap<&'static str, usize> = BTreeMap::new();
-    events.iter().for_each(|event| *counted.entry(event.event.stored_type().name).or_default() += 1);
+    let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
+    events.iter().for_each(|event| *counted.entry(event.event_type.as_str()).or_default() += 1);
     assert_eq!(counted, model.events);
     // A process that begins now folds everything from the log.
     let commands = database.commands().await;

@@ -188,7 +188,7 @@ async fn the_ledger_refuses_a_charge_that_does_not_balance() {
     let table = format!("{}.ledger", build.fetch_one(&mut db).await.unwrap().get::<String, _>("schema_name"));
     let lines = number(&mut db, "SELECT count(*) FROM serving.ledger").await;
     assert!(lines >= 2);
-    let columns = "account, origin, session_id, run_id, llm_call_id, model, price_id, posted_at";
+    let columns = "partition_id, account, origin, session_id, run_id, llm_call_id, model, price_id, posted_at";
     let copy = |amount: &str, condition: &str| {
         format!(
             "INSERT INTO {table} (book_id, position, line, amount_nanousd, {columns}) \

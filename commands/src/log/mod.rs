@@ -6,6 +6,7 @@
 
 mod batch;
 mod cache;
+mod failure;
 mod rows;
 mod sequencer;
 mod settle;
@@ -114,8 +115,8 @@ pub enum AppendError {
     /// The database refuses the row itself.
     #[error("the database refuses an event: {0}")]
     Refused(String),
-    /// The database cannot be reached; whether the append is in is unknown until it can.
-    #[error("the database cannot be reached: ask again with the same request id")]
+    /// The database cannot be reached, or cannot write; whether the append is in is unknown until it can.
+    #[error("the database cannot be reached or cannot write: ask again with the same request id")]
     Unavailable,
 }
 
@@ -173,6 +174,9 @@ impl Log {
     async fn append_with(&self, append: Append, provenances: Vec<Provenance>) -> Result<Appended, AppendError> {
         let (answer, answered) = oneshot::channel();
         let sealed = rows::seal(&append, provenances, self.now());
+        if sealed.is_empty() {
+            return Err(AppendError::Refused("an append has at least one event".into()));
+        }
         self.jobs.send(Job { append, sealed, answer }).await.map_err(|_| AppendError::Unavailable)?;
         answered.await.unwrap_or(Err(AppendError::Unavailable))
     }

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use domain::proof::{
-    self, Checkpoint, CheckpointError, ConsistencyFile, FileError, NoteError, ProofFile, VerifierKey, book_of,
-};
+use domain::proof::{self, Checkpoint, CheckpointError, ConsistencyFile, FileError, ProofFile, VerifierKey, book_of};
 use serde_json::{Value, json};
 
 use super::arguments::Verify;

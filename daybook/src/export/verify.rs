@@ -72,8 +72,8 @@ pub fn check(
 pub fn words(report: &Report) -> String {
     let (manifest, covered) = (&report.manifest, report.checkpoint_size);
     let of = match (manifest.kind, manifest.session_id) {
-        (Kind::Session, Some(session_id)) => format!("of session:{session_id}, in the log of {covered} events"),
-        _ => format!("positions {} to {}, in the log of {covered} events", manifest.from, manifest.to),
+        (Kind::Session, Some(session_id)) => format!(" of session:{session_id}, in the log of {covered} events"),
+        _ => format!(", positions {} to {}, in the log of {covered} events", manifest.from, manifest.to),
     };
     let erased = match manifest.erased {
         0 => String::new(),
@@ -88,7 +88,7 @@ pub fn words(report: &Report) -> String {
         ),
     };
     let book = origin(BookId::new(manifest.book_id));
-    format!("holds: {} events {of} of {book}{erased}{vouched}", manifest.events)
+    format!("holds: {} events{of} of {book}{erased}{vouched}", manifest.events)
 }
 
 /// The same for programs.

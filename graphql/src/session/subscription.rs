@@ -269,10 +269,10 @@ impl Follower {
     }
 
     fn event(&self, recorded: Recorded) -> Event {
-        let run_id = matches!(recorded.event, DomainEvent::Run(_)).then(|| id(RunId::new(recorded.stream_id)));
+        let run_id = matches!(recorded.event(), Some(DomainEvent::Run(_))).then(|| id(RunId::new(recorded.stream_id)));
         Event {
             position: self.cursor(recorded.position),
-            event_type: recorded.event.stored_type().name.to_owned(),
+            event_type: recorded.event_type,
             event_version: recorded.event_version,
             stream_id: ID(recorded.stream_id.to_string()),
             sequence: recorded.sequence,
@@ -280,7 +280,7 @@ impl Follower {
             actor_id: recorded.actor_id,
             occurred_at: recorded.occurred_at,
             recorded_at: recorded.recorded_at,
-            payload: Json(serde_json::from_str(&recorded.payload).unwrap_or(Value::Null)),
+            payload: Json(recorded.payload.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)),
         }
     }
 }
