@@ -6,6 +6,7 @@ use std::process::ExitCode;
 mod audit;
 mod cli;
 mod doctor;
+mod export;
 mod import;
 mod key;
 mod listing;

@@ -9,6 +9,7 @@ pub mod chain;
 pub mod checkpoint_key;
 pub mod content;
 pub mod event;
+pub mod export;
 pub mod id;
 pub mod model;
 pub mod money;

@@ -143,6 +143,7 @@ fn code(error: &CommandError) -> ErrorCode {
             RunRefusal::Taken
             | RunRefusal::Ended
             | RunRefusal::NotFailed
+            | RunRefusal::Imported
             | RunRefusal::StepOver
             | RunRefusal::CallOver(_)
             | RunRefusal::ApprovalClosed(_)

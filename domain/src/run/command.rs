@@ -64,6 +64,13 @@ pub enum RunCommand {
         /// What the model call that is under way is estimated to cost.
         cost_nanousd: NanoUsd,
     },
+    /// A record of elsewhere ends before its run did.
+    EndRecord {
+        /// Who took it in.
+        ended_by: String,
+        /// Why.
+        reason: String,
+    },
     /// A person has a failed run tried again.
     Retry {
         /// Who.
