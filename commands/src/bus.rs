@@ -66,6 +66,11 @@ impl Bus {
         Writer { bus: self.clone(), item_id }
     }
 
+    /// Forgets what is open in a session.
+    pub fn forget(&self, session_id: SessionId) {
+        self.open.lock().expect("no holder panics").retain(|_, live| live.session_id != session_id);
+    }
+
     /// All open texts of a session, and every frame of every session from then on.
     pub fn listen(&self, session_id: SessionId) -> (Vec<Live>, broadcast::Receiver<Live>) {
         let open = self.open.lock().expect("no holder panics");

@@ -15,6 +15,7 @@ pub mod stream;
 pub mod workers;
 
 mod commands;
+mod erasure;
 mod error;
 mod import;
 mod run;
@@ -22,6 +23,7 @@ mod session;
 mod system;
 
 pub use commands::{Commands, Done};
+pub use erasure::{Erased, Erasures, SessionErase, SessionErasure};
 pub use error::CommandError;
 pub use import::{Imported, ImportedSession};
 pub use run::{StepAnswer, StepCost, StepTicket, TakenStep};

@@ -20,7 +20,14 @@ pub async fn verify(place: &Place, json: bool) -> anyhow::Result<u8> {
             continue;
         }
         match &report.broken {
-            None => say!("{book_id}: {} events, the chain holds", report.verified),
+            None => {
+                let erased =
+                    if report.erased > 0 { format!(", {} of them erased", report.erased) } else { String::new() };
+                say!("{book_id}: {} events{erased}, the chain holds", report.verified);
+                if report.unfinished > 0 {
+                    say!("{book_id}: {} erased events still have content: not yet completed", report.unfinished);
+                }
+            }
             Some(broken) => say!("{book_id}: BROKEN at position {}: {}", broken.position, broken.reason),
         }
     }

@@ -53,6 +53,10 @@ enum Command {
     /// Take in recorded runs of other agents (SWE-agent trajectories)
     #[command(after_help = "Example:\n  daybook import docs/examples/off-by-one.traj")]
     Import(Import),
+    /// Erase the content of a session for good; its costs stay
+    #[command(after_help = "Example:\n  daybook erase --session session:01900000-0000-7000-8000-000000000001 \\\n    \
+        --reason \"asked for by its owner\" --dry-run")]
+    Erase(Erase),
     /// List sessions, newest first
     #[command(after_help = "Example:\n  daybook sessions --limit 5")]
     Sessions(Listing),
@@ -116,6 +120,23 @@ pub struct Import {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// One JSON object per file
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to erase.
+#[derive(Args, Clone)]
+pub struct Erase {
+    /// The session's id, as `daybook sessions` shows it
+    #[arg(long, value_name = "ID")]
+    pub session: String,
+    /// Why; it stays in the log, so it should say nothing that is to be erased
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Only say what would go and what would stay
+    #[arg(long)]
+    pub dry_run: bool,
+    /// One JSON object
     #[arg(long)]
     pub json: bool,
 }
@@ -196,6 +217,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Serve(serve) => crate::serve::serve(&place, &serve).await,
         Command::Run(run) => crate::task::run(&place, &run).await,
         Command::Import(import) => crate::import::run(&place, &import).await,
+        Command::Erase(erase) => crate::erase::run(&place, &erase).await,
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,
         Command::Timeline(timeline) => crate::listing::timeline(&place, &timeline).await,
         Command::Audit(Audit::Verify(json)) => crate::audit::verify(&place, json.json).await,

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod audit;
 mod cli;
+mod erase;
 mod import;
 mod listing;
 mod node;

@@ -16,6 +16,9 @@ use tokio::task::JoinHandle;
 
 use crate::cli::Place;
 
+/// The folder of workspaces within the data folder.
+const WORKSPACES: &str = "workspaces";
+
 /// A process of Daybook.
 pub struct Node {
     /// Where everything that Daybook owns lives.
@@ -30,7 +33,7 @@ pub struct Node {
     pub runner: Runner,
     /// Who is asking.
     pub access: Access,
-    running: JoinHandle<()>,
+    running: [JoinHandle<()>; 2],
     // Let go last: the database goes with its last user.
     _cluster: Option<Cluster>,
 }
@@ -63,13 +66,19 @@ impl Node {
         let access = Access::open(commands.clone()).await?;
         let runner = Runner::open(pool.clone()).await?;
         let reader = Reader::connect(options).await?;
-        let running = tokio::spawn(runner.clone().run());
+        let erasing = crate::erase::watch(commands.clone(), data.join(WORKSPACES));
+        let running = [tokio::spawn(runner.clone().run()), tokio::spawn(erasing)];
         Ok(Self { data, commands, pool, reader, runner, access, running, _cluster: cluster })
+    }
+
+    /// Where the files of workspaces lie.
+    pub fn workspaces(&self) -> PathBuf {
+        self.data.join(WORKSPACES)
     }
 
     /// Stops posting and lets go of the database.
     pub async fn close(self) {
-        self.running.abort();
+        self.running.iter().for_each(JoinHandle::abort);
         self.reader.close().await;
         self.pool.close().await;
     }

@@ -7,6 +7,7 @@ pub mod account;
 pub mod aggregate;
 pub mod chain;
 pub mod content;
+pub mod erasure;
 pub mod event;
 pub mod id;
 pub mod model;

@@ -135,6 +135,11 @@ fn code(error: &CommandError) -> ErrorCode {
         CommandError::Session(SessionError::Unknown)
         | CommandError::Run(RunRefusal::Unknown | RunRefusal::UnknownCall(_) | RunRefusal::UnknownApproval(_))
         | CommandError::Workspace(WorkspaceError::Unknown) => ErrorCode::NotFound,
+        CommandError::Erased
+        | CommandError::Session(SessionError::Erased)
+        | CommandError::Run(RunRefusal::Erased)
+        | CommandError::Workspace(WorkspaceError::Erased) => ErrorCode::Erased,
+        CommandError::Session(SessionError::NotYours) => ErrorCode::Forbidden,
         CommandError::Run(RunRefusal::AlreadyDecided { .. }) => ErrorCode::AlreadyDecided,
         CommandError::Run(RunRefusal::TooManyCalls) | CommandError::Workspace(WorkspaceError::PathLeaves(_)) => {
             ErrorCode::BadInput
@@ -146,6 +151,7 @@ fn code(error: &CommandError) -> ErrorCode {
             RunRefusal::Taken
             | RunRefusal::Ended
             | RunRefusal::NotFailed
+            | RunRefusal::StillOpen(_)
             | RunRefusal::StepOver
             | RunRefusal::CallOver(_)
             | RunRefusal::ApprovalClosed(_)
@@ -165,7 +171,6 @@ fn code(error: &CommandError) -> ErrorCode {
         CommandError::Append(AppendError::Refused(_)) | CommandError::Decode(DecodeError::Malformed { .. }) => {
             ErrorCode::Internal
         }
-        CommandError::Erased => ErrorCode::Erased,
         CommandError::Unpriced(_) => ErrorCode::Unpriced,
         CommandError::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => ErrorCode::Unavailable,
         CommandError::Database(_) => ErrorCode::Internal,

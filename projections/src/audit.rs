@@ -8,6 +8,8 @@ use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
+use crate::erasure::{self, Named};
+
 /// How many events are read at once: each range is a short snapshot of its own.
 const RANGE: i64 = 10_000;
 
@@ -18,6 +20,10 @@ pub struct Report {
     pub book_id: BookId,
     /// How many events hold, from position 1 on.
     pub verified: i64,
+    /// How many of them have lost their content to an erasure that the log tells of.
+    pub erased: i64,
+    /// How many of them were erased, and still have their content: the erasure is not yet completed.
+    pub unfinished: i64,
     /// The first position that does not hold, and why.
     pub broken: Option<Broken>,
 }
@@ -49,7 +55,8 @@ pub async fn books(pool: &PgPool) -> sqlx::Result<Vec<BookId>> {
 pub async fn verify(pool: &PgPool, book_id: BookId, mut progress: impl FnMut(i64)) -> sqlx::Result<Report> {
     let mut db = pool.acquire().await?;
     let (head, head_hash) = crate::feed::head(&mut db, book_id).await?;
-    let mut state = State { position: 0, hash: GENESIS, sequences: HashMap::new() };
+    let named = erasure::named(&mut db, book_id, head).await?;
+    let mut state = State { position: 0, hash: GENESIS, sequences: HashMap::new(), named, erased: 0, unfinished: 0 };
     while state.position < head {
         let rows = range(&mut db, book_id, state.position, head).await?;
         if rows.is_empty() {
@@ -78,12 +85,12 @@ pub async fn verify(pool: &PgPool, book_id: BookId, mut progress: impl FnMut(i64
     if row.get::<i64, _>("n") > 0 {
         return Ok(broken(book_id, &state, "there are events outside the chain"));
     }
-    Ok(Report { book_id, verified: state.position, broken: None })
+    Ok(state.report(book_id, None))
 }
 
 fn broken(book_id: BookId, state: &State, reason: &str) -> Report {
     let position = state.position + 1;
-    Report { book_id, verified: state.position, broken: Some(Broken { position, reason: reason.to_owned() }) }
+    state.report(book_id, Some(Broken { position, reason: reason.to_owned() }))
 }
 
 async fn range(db: &mut PgConnection, book_id: BookId, after: i64, head: i64) -> sqlx::Result<Vec<PgRow>> {
@@ -106,9 +113,17 @@ struct State {
     position: i64,
     hash: Hash,
     sequences: HashMap<Uuid, i64>,
+    /// What the book says was erased. It says so in events, which this chain covers too.
+    named: Named,
+    erased: i64,
+    unfinished: i64,
 }
 
 impl State {
+    fn report(&self, book_id: BookId, broken: Option<Broken>) -> Report {
+        Report { book_id, verified: self.position, erased: self.erased, unfinished: self.unfinished, broken }
+    }
+
     /// Takes the next event, or says what is wrong with it.
     fn take(&mut self, book_id: BookId, row: &PgRow) -> Result<(), String> {
         let header = header(book_id, row).map_err(|error| error.to_string())?;
@@ -121,12 +136,14 @@ impl State {
         }
         let stored: Hash = bytes(row, "commitment")?;
         let (payload, salt): (Option<&str>, Option<&[u8]>) = (row.get("payload"), row.get("salt"));
-        let (Some(payload), Some(salt)) = (payload, salt) else {
-            return Err("the payload is gone and no event says that it was erased".into());
-        };
-        if chain::commitment(salt, payload.as_bytes()) != stored {
-            return Err("the payload is not the one that was written".into());
+        let named = self.named.contains(header.position);
+        match (payload, salt) {
+            (Some(payload), Some(salt)) if chain::commitment(salt, payload.as_bytes()) == stored => {}
+            (Some(_), Some(_)) => return Err("the payload is not the one that was written".into()),
+            (None, None) if named => self.erased += 1,
+            _ => return Err("the payload is gone and no event says that it was erased".into()),
         }
+        self.unfinished += i64::from(named && payload.is_some());
         let hash = chain::hash(&self.hash, &header, &stored);
         if hash != bytes(row, "hash")? {
             return Err("the event is not the one that was written: its hash does not follow".into());

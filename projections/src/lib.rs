@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod check;
 pub mod column;
+pub mod erasure;
 pub mod feed;
 pub mod file;
 pub mod ledger;

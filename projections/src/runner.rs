@@ -208,6 +208,10 @@ pub(crate) async fn post(
     let Some(Recorded { position: last, book_id, .. }) = events.last() else { return Ok(()) };
     let (last, book_id) = (*last, *book_id);
     projection.apply(db, &build.schema, book_id, events).await?;
+    // What an erased session left in the rows goes: they are folded anew from what is left of it.
+    for erased in events.iter().filter(|event| event.erases()) {
+        projection.refold(db, &build.schema, erased.partition(), last).await?;
+    }
     let moved = sqlx::query(
         "INSERT INTO checkpoints (schema_name, book_id, position) VALUES ($1, $2, $4) \
          ON CONFLICT (schema_name, book_id) DO UPDATE SET position = EXCLUDED.position WHERE checkpoints.position = $3",

@@ -57,6 +57,8 @@ pub(super) struct Sealed {
     payload: Arc<str>,
     salt: [u8; SALT_BYTES],
     commitment: Hash,
+    /// What the request asked, keyed by the salt; on the first event of an append only.
+    request_hash: Option<Hash>,
 }
 
 /// The random bytes of one event: its salt, and what is random in its id.
@@ -69,7 +71,11 @@ pub(super) fn seal(append: &Append, now: Timestamp) -> Vec<Sealed> {
     getrandom::fill(&mut random).expect("the operating system gives random bytes");
     let millis = u64::try_from(now.timestamp_millis()).expect("the clock is past 1970");
     let (random, _) = random.as_chunks::<RANDOM_BYTES>();
-    events().zip(random).map(|(event, random)| Sealed::new(event, millis, random)).collect()
+    let mut sealed: Vec<_> = events().zip(random).map(|(event, random)| Sealed::new(event, millis, random)).collect();
+    if let (Some(first), Some(request)) = (sealed.first_mut(), append.request) {
+        first.request_hash = Some(chain::request_hash(&first.salt, &request.hash));
+    }
+    sealed
 }
 
 impl Sealed {
@@ -79,7 +85,7 @@ impl Sealed {
         let event_id = EventId::new(uuid::Builder::from_unix_timestamp_millis(millis, id).into_uuid());
         let payload: Arc<str> = event.payload().into();
         let commitment = chain::commitment(salt, payload.as_bytes());
-        Self { event_id, stored: event.stored_type(), payload, salt: *salt, commitment }
+        Self { event_id, stored: event.stored_type(), payload, salt: *salt, commitment, request_hash: None }
     }
 }
 
@@ -145,7 +151,7 @@ impl Rows {
                 correlation_id: append.context.correlation_id,
                 causation_id: append.context.causation_id,
                 request_id: request.map(|r| r.id),
-                request_hash: request.map(|r| r.hash),
+                request_hash: sealed.request_hash,
                 metadata: &metadata,
             };
             let hash = chain::hash(&self.after.hash, &header, &sealed.commitment);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_graphql::{Context, Enum, ID, Json, SimpleObject, Subscription, Union};
 use async_stream::stream;
 use commands::bus::{Live, LiveKind as Kind};
-use domain::{BookId, Event as DomainEvent, RunId, SessionId};
+use domain::run::RunEvent;
+use domain::{BookId, RunId, SessionId};
 use futures::Stream;
 use projections::Reader;
 use projections::feed::{self, Recorded};
@@ -104,7 +105,8 @@ struct Event {
     actor_id: String,
     occurred_at: domain::Timestamp,
     recorded_at: domain::Timestamp,
-    payload: Json<Value>,
+    /// Null where its content was erased.
+    payload: Option<Json<Value>>,
 }
 
 /// Something in the session list changed.
@@ -269,7 +271,7 @@ impl Follower {
     }
 
     fn event(&self, recorded: Recorded) -> Event {
-        let run_id = matches!(recorded.event(), Some(DomainEvent::Run(_))).then(|| id(RunId::new(recorded.stream_id)));
+        let run_id = RunEvent::stores(&recorded.event_type).then(|| id(RunId::new(recorded.stream_id)));
         Event {
             position: self.cursor(recorded.position),
             event_type: recorded.event_type,
@@ -280,7 +282,7 @@ impl Follower {
             actor_id: recorded.actor_id,
             occurred_at: recorded.occurred_at,
             recorded_at: recorded.recorded_at,
-            payload: Json(recorded.payload.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)),
+            payload: recorded.payload.and_then(|text| serde_json::from_str(&text).ok()).map(Json),
         }
     }
 }
