@@ -8,6 +8,7 @@
 mod acknowledged;
 mod cli;
 mod demo;
+mod erase;
 mod follow;
 mod import;
 mod kill;

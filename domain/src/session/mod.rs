@@ -73,6 +73,13 @@ pub struct Session {
     pub erased: bool,
 }
 
+impl Session {
+    /// How it began, if there is anything to go on with.
+    pub fn begun(&self) -> Result<&SessionStarted, SessionError> {
+        if self.erased { Err(SessionError::Erased) } else { self.started.as_ref().ok_or(SessionError::Unknown) }
+    }
+}
+
 impl Aggregate for Session {
     type Command = SessionCommand;
     type Event = SessionEvent;
