@@ -42,7 +42,8 @@ async fn owner(studio: &Studio) -> PgConnection {
 
 /// How many events of the viewer's book still have content that is to go.
 async fn left(db: &mut PgConnection) -> i64 {
-    let sql = "SELECT count(*) FROM events WHERE session_id IS NOT NULL AND payload IS NOT NULL AND event_type <> ALL ($1)";
+    let sql =
+        "SELECT count(*) FROM events WHERE session_id IS NOT NULL AND payload IS NOT NULL AND event_type <> ALL ($1)";
     let kept: Vec<String> = KEPT.map(str::to_owned).to_vec();
     sqlx::query(sql).bind(kept).fetch_one(db).await.unwrap().get(0)
 }
@@ -102,7 +103,10 @@ async fn whoever_follows_an_erased_session_sees_what_kind_of_thing_happened_and_
     let first = studio.client.ask(ERASE, wanted.clone()).await;
     let session = &first["sessionErase"]["session"];
     assert_eq!(session["title"], "(erased)");
-    assert!(session["erasedAt"].is_string() && session["runs"] == json!([]) && session["files"] == json!([]), "{session}");
+    assert!(
+        session["erasedAt"].is_string() && session["runs"] == json!([]) && session["files"] == json!([]),
+        "{session}"
+    );
     assert!(first["sessionErase"]["erasedEvents"].as_u64().unwrap() > 5);
     let erased = follower.until_event("content.erased").await;
     assert_eq!(erased.payload["reason"], "asked for");

@@ -8,6 +8,7 @@ mod cluster;
 mod contestants;
 mod disk;
 mod gates;
+mod load;
 mod machine;
 mod meter;
 mod report;
@@ -30,15 +31,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Benchmark {
-    /// Appends to the log, against single INSERTs and postgres-es (the default, and so far the only one)
+    /// Appends to the log, against single INSERTs and postgres-es (the default)
     Append(append::Options),
+    /// Loads of aggregates that are not in memory, with snapshots and without
+    Load(load::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let options = match Arguments::parse().benchmark {
-        Some(Benchmark::Append(options)) => options,
-        None => append::Options::default(),
-    };
     // The runtime of the product: as many workers as there are cores.
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(append::run(&options))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match Arguments::parse().benchmark {
+        Some(Benchmark::Append(options)) => runtime.block_on(append::run(&options)),
+        Some(Benchmark::Load(options)) => runtime.block_on(load::run(&options)),
+        None => runtime.block_on(append::run(&append::Options::default())),
+    }
 }

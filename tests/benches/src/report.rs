@@ -35,7 +35,7 @@ pub fn events_per_sync(rounds: &[Round], of: Contestant) -> Option<f64> {
 }
 
 /// The middle value; `None` when any is missing.
-fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+pub fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let mut values = values.collect::<Option<Vec<f64>>>()?;
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;

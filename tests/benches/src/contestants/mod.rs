@@ -94,7 +94,7 @@ fn event() -> anyhow::Result<Event> {
     Ok(Event::decode(EVENT_TYPE, EVENT_VERSION, PAYLOAD)?)
 }
 
-fn now() -> domain::Timestamp {
+pub fn now() -> domain::Timestamp {
     chrono::Utc::now()
 }
 
