@@ -75,6 +75,11 @@ impl Bus {
         Writer { bus: self.clone(), item_id }
     }
 
+    /// Forgets what is open in a session.
+    pub fn forget(&self, session_id: SessionId) {
+        self.shared.lock().expect("no holder panics").open.retain(|_, live| live.session_id != session_id);
+    }
+
     /// All open texts of a session, and every frame of it from then on.
     pub fn listen(&self, session_id: SessionId) -> (Vec<Live>, broadcast::Receiver<Arc<Live>>) {
         let mut shared = self.shared.lock().expect("no holder panics");

@@ -15,6 +15,7 @@ pub mod stream;
 pub mod workers;
 
 mod commands;
+mod erasure;
 mod error;
 mod import;
 mod quarantine;
@@ -25,6 +26,7 @@ mod session;
 mod system;
 
 pub use commands::{Commands, Done};
+pub use erasure::{Erased, Erasures, SessionErase, SessionErasure};
 pub use error::CommandError;
 pub use import::{Imported, ImportedSession};
 pub use recorded::RecordedSession;

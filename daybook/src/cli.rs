@@ -60,6 +60,10 @@ enum Command {
     #[command(after_help = "Example:\n  daybook export --session session:01900000-0000-7000-8000-000000000001 --out \
         session.jsonl\n  daybook export --book --out book.jsonl")]
     Export(Export),
+    /// Erase the content of a session for good; its costs stay
+    #[command(after_help = "Example:\n  daybook erase --session session:01900000-0000-7000-8000-000000000001 \\\n    \
+        --reason \"asked for by its owner\" --dry-run")]
+    Erase(Erase),
     /// List sessions, newest first
     #[command(after_help = "Example:\n  daybook sessions --limit 5")]
     Sessions(Listing),
@@ -154,6 +158,23 @@ pub struct Export {
     pub out: PathBuf,
 }
 
+/// What to erase.
+#[derive(Args, Clone)]
+pub struct Erase {
+    /// The session's id, as `daybook sessions` shows it
+    #[arg(long, value_name = "ID")]
+    pub session: String,
+    /// Why; it stays in the log, so it should say nothing that is to be erased
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Only say what would go and what would stay
+    #[arg(long)]
+    pub dry_run: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What to list.
 #[derive(Args, Clone)]
 pub struct Listing {
@@ -239,6 +260,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Run(run) => crate::task::run(&place, &run).await,
         Command::Export(export) => crate::export::run(&place, &export).await,
         Command::Import(import) => crate::import::run(&place, &import).await,
+        Command::Erase(erase) => crate::erase::run(&place, &erase).await,
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,
         Command::Timeline(timeline) => crate::listing::timeline(&place, &timeline).await,
         Command::Audit(audit) => crate::audit::run(&place, audit).await,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 mod audit;
 mod cli;
 mod doctor;
+mod erase;
 mod export;
 mod import;
 mod key;

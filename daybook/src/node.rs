@@ -22,6 +22,9 @@ use tokio::task::JoinHandle;
 use crate::cli::Place;
 use crate::record::{self, HEARD, WAITING};
 
+/// The folder of workspaces within the data folder.
+const WORKSPACES: &str = "workspaces";
+
 /// A process of Daybook.
 pub struct Node {
     /// Where everything that Daybook owns lives.
@@ -83,6 +86,7 @@ impl Node {
             tokio::spawn(runner.clone().run()),
             tokio::spawn(follower.clone().run()),
             tokio::spawn(wake(follower.clone(), commands.log().tips())),
+            tokio::spawn(crate::erase::watch(commands.clone(), data.join(WORKSPACES))),
             tokio::spawn(record::record(commands.clone(), receiver, reports.clone(), counted)),
         ];
         Ok(Self {
@@ -133,6 +137,11 @@ impl Node {
         if let Err(error) = signed.await {
             tracing::warn!("no checkpoint was signed: {error:#}");
         }
+    }
+
+    /// Where the files of workspaces lie.
+    pub fn workspaces(&self) -> PathBuf {
+        self.data.join(WORKSPACES)
     }
 
     /// Stops posting and lets go of the database.

@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod chain;
 pub mod checkpoint_key;
 pub mod content;
+pub mod erasure;
 pub mod event;
 pub mod export;
 pub mod id;

@@ -131,6 +131,11 @@ fn code(error: &CommandError) -> ErrorCode {
         | CommandError::Run(RunRefusal::Unknown | RunRefusal::UnknownCall(_) | RunRefusal::UnknownApproval(_))
         | CommandError::Quarantine(QuarantineError::Unknown { .. })
         | CommandError::Workspace(WorkspaceError::Unknown) => ErrorCode::NotFound,
+        CommandError::Erased
+        | CommandError::Session(SessionError::Erased)
+        | CommandError::Run(RunRefusal::Erased)
+        | CommandError::Workspace(WorkspaceError::Erased) => ErrorCode::Erased,
+        CommandError::Session(SessionError::NotYours) => ErrorCode::Forbidden,
         CommandError::Run(RunRefusal::AlreadyDecided { .. }) => ErrorCode::AlreadyDecided,
         CommandError::Run(RunRefusal::TooManyCalls) | CommandError::Workspace(WorkspaceError::PathLeaves(_)) => {
             ErrorCode::BadInput
@@ -144,6 +149,7 @@ fn code(error: &CommandError) -> ErrorCode {
             | RunRefusal::Ended
             | RunRefusal::NotFailed
             | RunRefusal::Imported
+            | RunRefusal::StillOpen(_)
             | RunRefusal::StepOver
             | RunRefusal::CallOver(_)
             | RunRefusal::ApprovalClosed(_)
@@ -165,7 +171,6 @@ fn code(error: &CommandError) -> ErrorCode {
         CommandError::Append(AppendError::Refused(_)) | CommandError::Decode(DecodeError::Malformed { .. }) => {
             ErrorCode::Internal
         }
-        CommandError::Erased => ErrorCode::Erased,
         CommandError::Unpriced(_) => ErrorCode::Unpriced,
         CommandError::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => ErrorCode::Unavailable,
         CommandError::Database(_) => ErrorCode::Internal,

@@ -83,7 +83,14 @@ async fn compare(
             .bind(book_id.uuid())
             .fetch_one(&mut *tx)
             .await?;
-        let position = fold_to(&mut tx, projection, scratch, book_id, near..at.get("position")).await?;
+        let mut position = at.get("position");
+        if feed::erased_after(&mut tx, book_id, position).await? {
+            // What serves was folded before the content went. Past the erasure both have read the same.
+            let (head, _) = feed::head(&mut tx, book_id).await?;
+            let serving = Build { position, ..serving.clone() };
+            position = fold_to(&mut tx, projection, &serving, book_id, position..head).await?;
+        }
+        let position = fold_to(&mut tx, projection, scratch, book_id, near..position).await?;
         wait_alike(&mut tx, projection, [&serving.schema, &scratch.schema], book_id, position).await?;
         let (serving_rows, serving_digest) = digest(&mut tx, &serving, book_id).await?;
         let (rebuilt_rows, rebuilt_digest) = digest(&mut tx, scratch, book_id).await?;

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod check;
 pub mod column;
+pub mod erasure;
 pub mod export;
 pub mod feed;
 pub mod file;

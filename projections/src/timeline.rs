@@ -139,6 +139,7 @@ fn words(event: &Event) -> (String, String) {
             Delivery::Steer => ("Message while working", e.content.text.clone()),
             Delivery::Now | Delivery::Record => ("Message", e.content.text.clone()),
         },
+        Event::Session(SessionEvent::ContentErased(e)) => ("Content erased", e.reason.clone()),
         Event::Workspace(event) => workspace_words(event),
         Event::Account(event) => account_words(event),
         Event::Run(event) => run_words(event),
@@ -155,6 +156,7 @@ fn words(event: &Event) -> (String, String) {
 fn workspace_words(event: &WorkspaceEvent) -> (&'static str, String) {
     match event {
         WorkspaceEvent::WorkspaceCreated(_) => ("Workspace created", String::new()),
+        WorkspaceEvent::WorkspaceErased(_) => ("Workspace erased", String::new()),
         WorkspaceEvent::FileCreated(FileCreated(c)) => ("File created", format!("{} +{}", c.path, c.lines_added)),
         WorkspaceEvent::FileModified(FileModified(c)) => {
             ("File changed", format!("{} +{} -{}", c.path, c.lines_added, c.lines_removed))
@@ -202,6 +204,7 @@ fn run_words(event: &RunEvent) -> (&'static str, String) {
         RunEvent::RunFailed(e) => ("Run failed", e.error.message.clone()),
         RunEvent::RunCancelled(e) => ("Run cancelled", e.reason.clone()),
         RunEvent::RunRetried(_) => ("Run tried again", String::new()),
+        RunEvent::RunErased(_) => ("Run erased", String::new()),
         _ => call_words(event),
     }
 }

@@ -221,7 +221,7 @@ impl Log {
         let mut connection = self.pool.acquire().await?;
         match cache::look_up_request(&mut connection, book_id, request.id).await? {
             None => Ok(None),
-            Some(known) if known.hash == request.hash => Ok(Some(known.appended)),
+            Some(known) if known.is(&request.hash) => Ok(Some(known.appended)),
             Some(_) => Err(AppendError::RequestReused.into()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::BookId;
+use domain::{BookId, Event};
 use futures::TryStreamExt;
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{PgConnection, Row as _};
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::RebuildError;
 use super::row::{self, Malformed};
+use crate::feed;
 
 /// Which events are read, and how many hands fold them.
 #[derive(Debug, Clone)]
@@ -64,7 +65,8 @@ pub(super) fn partitions_of(rows: &[PgRow]) -> Vec<Uuid> {
 /// Reads a range in a snapshot of its own.
 pub(super) async fn read(pool: PgPool, reading: Reading, after: i64, to: i64) -> Result<Range, RebuildError> {
     let mut db = pool.acquire().await?;
-    let bytes = copy_out(&mut db, &reading, after, to).await?;
+    let erased = feed::erased_sessions(&mut db, reading.book_id).await?;
+    let bytes = copy_out(&mut db, &reading, &erased, (after, to)).await?;
     // Where the database sorts events out, they cannot be counted here.
     if !reading.skipped.is_empty() {
         let sql = "SELECT count(*) AS n FROM events WHERE book_id = $1 AND position > $2 AND position <= $3";
@@ -75,7 +77,12 @@ pub(super) async fn read(pool: PgPool, reading: Reading, after: i64, to: i64) ->
     index(reading, after, to, bytes)
 }
 
-async fn copy_out(db: &mut PgConnection, reading: &Reading, after: i64, to: i64) -> Result<Vec<u8>, RebuildError> {
+async fn copy_out(
+    db: &mut PgConnection,
+    reading: &Reading,
+    erased: &[Uuid],
+    (after, to): (i64, i64),
+) -> Result<Vec<u8>, RebuildError> {
     // COPY takes no parameters; what stands in the text is numbers, a UUID and names from the code.
     let names: Vec<_> = reading.skipped.iter().map(|name| format!("'{name}'")).collect();
     let concerns = match names.is_empty() {
@@ -83,9 +90,10 @@ async fn copy_out(db: &mut PgConnection, reading: &Reading, after: i64, to: i64)
         false => format!(" AND event_type <> ALL (ARRAY[{}])", names.join(",")),
     };
     let sql = format!(
-        "COPY (SELECT {} FROM events WHERE book_id = '{}' AND position > {after} AND position <= {to}{concerns} \
+        "COPY (SELECT {}, {} FROM events WHERE book_id = '{}' AND position > {after} AND position <= {to}{concerns} \
          ORDER BY position) TO STDOUT (FORMAT binary)",
         row::COLUMNS,
+        payload(erased),
         reading.book_id.uuid()
     );
     let mut rows = db.copy_out_raw(&sql).await?;
@@ -94,6 +102,20 @@ async fn copy_out(db: &mut PgConnection, reading: &Reading, after: i64, to: i64)
         bytes.extend_from_slice(&row);
     }
     Ok(bytes)
+}
+
+/// The payload, as everybody reads it: that of an erased session is gone, also while it is still being removed.
+fn payload(erased: &[Uuid]) -> String {
+    if erased.is_empty() {
+        return "payload".to_owned();
+    }
+    let quoted = |texts: Vec<String>| texts.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(",");
+    let surviving = Event::all_stored().map(|stored| stored.name).filter(|name| domain::erasure::survives(name));
+    format!(
+        "CASE WHEN session_id IN ({}) AND event_type NOT IN ({}) THEN NULL ELSE payload END",
+        quoted(erased.iter().map(Uuid::to_string).collect()),
+        quoted(surviving.map(str::to_owned).collect()),
+    )
 }
 
 /// Finds where the rows begin and sees that none is missing.

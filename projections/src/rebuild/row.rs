@@ -7,9 +7,9 @@ use uuid::Uuid;
 use crate::column::{COPY_HEADER, POSTGRES_EPOCH_US};
 use crate::feed::{Body, Recorded};
 
-/// The columns that `Row::parse` expects, in its order.
+/// The columns that `Row::parse` expects, in its order; the payload comes after them.
 pub(super) const COLUMNS: &str = "position, stream_id, sequence, session_id, event_id, event_type, event_version, \
-    occurred_at, recorded_at, actor_id, payload";
+    occurred_at, recorded_at, actor_id";
 const FIELDS: i16 = 11;
 
 /// The server sent something that is no such row.

@@ -10,6 +10,7 @@ mod disk;
 mod fanout;
 mod follow;
 mod gates;
+mod load;
 mod machine;
 mod meter;
 mod place;
@@ -42,6 +43,8 @@ enum Benchmark {
     Price(price::Options),
     /// Appends to a grown log, against a fresh one
     Scale(scale::Options),
+    /// Loads of aggregates that are not in memory, with snapshots and without
+    Load(load::Options),
     /// From an append to a follower, against bare LISTEN and bare Redis
     Follow(follow::Options),
     /// From an append to a thousand subscribers over WebSocket
@@ -68,6 +71,7 @@ async fn run(benchmark: Benchmark) -> anyhow::Result<ExitCode> {
         Benchmark::Append(options) => append::run(&options).await,
         Benchmark::Price(options) => price::run(&options).await,
         Benchmark::Scale(options) => scale::run(&options).await,
+        Benchmark::Load(options) => load::run(&options).await,
         Benchmark::Follow(options) => follow::run(&options).await,
         Benchmark::Fanout(options) => fanout::run(&options).await,
         Benchmark::FollowReader { url, events, reader } => {
