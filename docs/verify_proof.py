@@ -32,7 +32,7 @@ def checkpoint(note, verifier):  # a C2SP signed note: its text, an empty line, 
     origin, size, root = text.split("\n")
     need(origin == name, "the checkpoint is of another book")
     return origin, int(size), b64(root)
-def leaf(e):
+def entry(e):  # what is hashed of an event
     def id(name): return e[name] and uuid.UUID(e[name]).bytes
     def int64(name): return struct.pack(">q", e[name])
     commitment, hashed = bytes.fromhex(e["commitment"]), e["request_hash"] and bytes.fromhex(e["request_hash"])
@@ -41,7 +41,7 @@ def leaf(e):
                e["event_type"].encode(), struct.pack(">h", e["event_version"]), int64("occurred_us"),
                int64("recorded_us"), e["actor_id"].encode(), id("correlation_id"), id("causation_id"), id("request_id"),
                hashed, e["metadata"].encode()]
-    return sha256(b"\0", *(b"\xff" * 4 if c is None else struct.pack(">I", len(c)) + c for c in columns), commitment)
+    return b"".join(b"\xff" * 4 if c is None else struct.pack(">I", len(c)) + c for c in columns) + commitment
 def main(proof, verifier, kept=None):
     head, note = read(proof).split("\n\n", 1)
     magic, extra, index, *path = head.split("\n")
@@ -49,12 +49,12 @@ def main(proof, verifier, kept=None):
     e, index, (origin, size, root) = json.loads(b64(extra[6:])), int(index[6:]), checkpoint(note, verifier)
     need(kept is None or checkpoint(read(kept), verifier) == (origin, size, root), "not the checkpoint that was kept")
     need(origin == "daybook/" + e["book_id"] and 0 <= index == e["position"] - 1 < size, "a proof of another event")
-    low, high, sides, node = 0, size, [], leaf(e)
+    low, high, sides, node = 0, size, [], sha256(b"\0", entry(e))
     while high - low > 1:  # from the root down: is the leaf on the right of the largest power of two?
         middle = low + (1 << (high - low - 1).bit_length() - 1)
         sides, (low, high) = [index >= middle] + sides, (middle, high) if index >= middle else (low, middle)
     for right, beside in zip(sides, map(b64, path)): node = sha256(b"\1", *((beside, node) if right else (node, beside)))
     need(len(path) == len(sides) and node == root, "it leads to another root")
     print(f"holds: {e['event_type']} at position {e['position']} of {origin}, in the log of {size} events")
-try: main(*sys.argv[1:])
+try: __name__ == "__main__" and main(*sys.argv[1:])
 except (ValueError, KeyError, TypeError, IndexError, OSError) as error: sys.exit(f"DOES NOT HOLD: {error}")
