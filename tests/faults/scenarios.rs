@@ -11,6 +11,7 @@ use sqlx::Executor;
 use uuid::Uuid;
 
 use crate::driver::Load;
+use crate::load;
 use crate::oracle::{Verdict, everything_holds, judge};
 use crate::place::{Db, Place, SEQUENCER, eventually, signal};
 use crate::proxy::Proxy;
@@ -128,7 +129,8 @@ impl Scene<'_> {
         let (Injected { times, met, remark }, over) = (injected, &self.over);
         let (acknowledged, lost, doubled) = (over.acknowledged, over.lost, over.doubled);
         let score = Score { fault, injected: times, acknowledged, lost, doubled, remark, met: met && times > 0 };
-        everything_holds(&self.db).await;
+        // It has seen every checkpoint of this load, and finds out if one of them was of another log.
+        everything_holds(&self.db, load::signer(self.field, self.loads[0].run)).await;
         score
     }
 }
