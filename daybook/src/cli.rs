@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use domain::proof::VerifierKey;
 use domain::run::ApprovalPolicy;
 
 use crate::audit::Audit;
@@ -52,9 +53,13 @@ enum Command {
     /// Have an agent do a task, here in the terminal
     #[command(after_help = "Example:\n  daybook run \"demo\" --yes")]
     Run(Run),
-    /// Take in recorded runs of other agents (SWE-agent trajectories)
+    /// Take in recorded runs of other agents (SWE-agent trajectories), and what `daybook export` wrote
     #[command(after_help = "Example:\n  daybook import docs/examples/off-by-one.traj")]
     Import(Import),
+    /// Write a session or a book to a file that can be checked and taken in elsewhere
+    #[command(after_help = "Example:\n  daybook export --session session:01900000-0000-7000-8000-000000000001 --out \
+        session.jsonl\n  daybook export --book --out book.jsonl")]
+    Export(Export),
     /// List sessions, newest first
     #[command(after_help = "Example:\n  daybook sessions --limit 5")]
     Sessions(Listing),
@@ -64,8 +69,11 @@ enum Command {
     /// Verify the log, sign it, prove what is in it
     #[command(subcommand, after_help = "Example:\n  daybook audit verify")]
     Audit(Audit),
-    /// Fold the log again
-    #[command(after_help = "Example:\n  daybook rebuild --check")]
+    /// Make read models anew from the log, while the present ones serve
+    #[command(
+        after_help = "Examples:\n  daybook rebuild timeline\n  daybook rebuild --all\n  daybook rebuild --undo timeline\n  \
+        daybook rebuild --check"
+    )]
     Rebuild(Rebuild),
     /// Try the sandbox's escapes and show what holds on this machine
     #[command(after_help = "Example:\n  daybook doctor")]
@@ -117,9 +125,33 @@ pub struct Import {
     /// The files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// One JSON object per file
+    /// A public key that must have signed an export, as `daybook audit key` shows it
+    #[arg(long, value_name = "VKEY")]
+    pub key: Vec<VerifierKey>,
+    /// One JSON object per session
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to write where.
+#[derive(Args, Clone)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["session", "book"]))]
+pub struct Export {
+    /// A session's id, as `daybook sessions` shows it
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// A book's id; without one, the book of this installation's work
+    #[arg(long, value_name = "ID", num_args = 0..=1)]
+    pub book: Option<Option<String>>,
+    /// The first position of the book [default: 1]
+    #[arg(long, value_name = "POSITION", requires = "book")]
+    pub from: Option<i64>,
+    /// The last position of the book [default: the newest]
+    #[arg(long, value_name = "POSITION", requires = "book")]
+    pub to: Option<i64>,
+    /// The file; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// What to list.
@@ -145,11 +177,27 @@ pub struct Timeline {
 
 /// What to fold again.
 #[derive(Args, Clone)]
+#[group(id = "what", required = true, multiple = false, args = ["names", "all", "check", "undo", "cancel"])]
 pub struct Rebuild {
-    /// Fold everything into a scratch build and compare it with what serves
-    #[arg(long, required = true)]
+    /// The read models, such as timeline or sessions
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Every read model
+    #[arg(long)]
+    pub all: bool,
+    /// Change nothing: fold everything into a scratch build and compare it with what serves
+    #[arg(long)]
     pub check: bool,
-    /// One JSON object per projection and book
+    /// Let the build serve again that served before
+    #[arg(long, value_name = "NAME")]
+    pub undo: Option<String>,
+    /// Give up a rebuild, in whatever process it runs
+    #[arg(long, value_name = "NAME")]
+    pub cancel: Option<String>,
+    /// Switch though rows differ from those that serve
+    #[arg(long)]
+    pub accept_difference: bool,
+    /// One JSON object per line
     #[arg(long)]
     pub json: bool,
 }
@@ -189,11 +237,12 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Demo(serve) => crate::serve::demo(&place, &serve).await,
         Command::Serve(serve) => crate::serve::serve(&place, &serve).await,
         Command::Run(run) => crate::task::run(&place, &run).await,
+        Command::Export(export) => crate::export::run(&place, &export).await,
         Command::Import(import) => crate::import::run(&place, &import).await,
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,
         Command::Timeline(timeline) => crate::listing::timeline(&place, &timeline).await,
         Command::Audit(audit) => crate::audit::run(&place, audit).await,
-        Command::Rebuild(rebuild) => crate::rebuild::check(&place, rebuild.json).await,
+        Command::Rebuild(rebuild) => crate::rebuild::run(&place, &rebuild).await,
         Command::Doctor(json) => crate::doctor::doctor(json.json).await,
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::routing::get;
-use graphql::ModelProvider;
+use graphql::{ModelProvider, ReadSide};
 use tokio::net::TcpListener;
 use tower_http::compression::CompressionLayer;
 use tower_http::services::{ServeDir, ServeFile};
@@ -35,7 +35,8 @@ pub async fn demo(place: &Place, wanted: &Serve) -> anyhow::Result<u8> {
 
 async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> {
     let client = client_folder(wanted)?;
-    let node = Node::open(place).await?;
+    let mut node = Node::open(place).await?;
+    node.deploy();
     let provider = provider::open(&node.commands).await?;
     let shown = ModelProvider {
         provider: provider.name().to_owned(),
@@ -54,7 +55,8 @@ async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> 
         )
     })?;
     let address = listener.local_addr()?;
-    let schema = graphql::schema(node.commands.clone(), node.reader.clone(), node.runner.clone(), trees, shown);
+    let (reader, runner, follower) = (node.reader.clone(), node.runner.clone(), node.follower.clone());
+    let schema = graphql::schema(node.commands.clone(), ReadSide { reader, runner, follower, trees }, shown);
     let allowed = Allowed { port: address.port(), hosts: wanted.allow_host.clone() };
     let app = router(&node, schema, client, allowed);
     let link = node.access.demo_link(demo).await?;

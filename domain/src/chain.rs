@@ -146,6 +146,9 @@ mod tests {
         assert_eq!(bytes.len(), 16 * 4 + 16 + 8 + 16 + 8 + 16 + 16 + 13 + 2 + 8 + 8 + 6 + 16 + 2);
         let hex: String = hash(&GENESIS, &header(), &commitment).iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, "131a7f115d01ef7159706df245779bef03a7595ce414a10a1054e8077f826416");
+        let leaf = crate::proof::leaf_hash(&header(), &commitment);
+        let hex: String = leaf.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, "da106df9b3fd6dcb0eb805b8a968b24dbb324885dce9a3b9949b45778fd8bc2e");
     }
 
     #[test]

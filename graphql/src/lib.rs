@@ -21,8 +21,7 @@ pub use http::routes;
 
 use async_graphql::{MergedObject, MergedSubscription};
 use commands::Commands;
-use projections::tree::Follower;
-use projections::{Reader, Runner};
+use projections::{Follower, Reader, Runner, tree};
 
 /// How deep a query may nest.
 const DEPTH: usize = 12;
@@ -69,7 +68,8 @@ pub(crate) struct State {
     pub commands: Commands,
     pub reader: Reader,
     pub runner: Runner,
-    pub trees: Follower,
+    pub trees: tree::Follower,
+    pub follower: Follower,
     pub provider: ModelProvider,
 }
 
@@ -80,11 +80,24 @@ impl State {
     }
 }
 
+/// The read side of this process.
+pub struct ReadSide {
+    /// Reads what is there.
+    pub reader: Reader,
+    /// Says how far the read models are.
+    pub runner: Runner,
+    /// Follows the log.
+    pub follower: Follower,
+    /// Signs and proves.
+    pub trees: tree::Follower,
+}
+
 /// The schema on this process's two sides.
-pub fn schema(commands: Commands, reader: Reader, runner: Runner, trees: Follower, provider: ModelProvider) -> Schema {
+pub fn schema(commands: Commands, read_side: ReadSide, provider: ModelProvider) -> Schema {
+    let ReadSide { reader, runner, follower, trees } = read_side;
     let runs = run::loader(reader.clone());
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
-        .data(State { commands, reader, runner, trees, provider })
+        .data(State { commands, reader, runner, follower, trees, provider })
         .data(runs)
         .limit_depth(DEPTH)
         .limit_complexity(COMPLEXITY)

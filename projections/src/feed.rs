@@ -142,23 +142,24 @@ pub async fn partition_page(
     rows.iter().map(recorded).collect()
 }
 
-/// The position of a session's newest event that is not above `position`; 0 for none.
+/// The position of a session's newest event that is not above `position`, 0 where all are; `None` for no session.
 pub async fn session_position(
     db: &mut PgConnection,
     book_id: BookId,
     session_id: SessionId,
     position: i64,
-) -> sqlx::Result<i64> {
+) -> sqlx::Result<Option<i64>> {
     let row = sqlx::query(
-        "SELECT coalesce(max(position), 0) AS position FROM events \
-         WHERE book_id = $1 AND session_id = $2 AND position <= $3",
+        "SELECT coalesce((SELECT max(position) FROM events \
+         WHERE book_id = $1 AND session_id = $2 AND position <= $3), 0) AS position \
+         WHERE EXISTS (SELECT 1 FROM events WHERE book_id = $1 AND session_id = $2)",
     )
     .bind(book_id.uuid())
     .bind(session_id.uuid())
     .bind(position)
-    .fetch_one(db)
+    .fetch_optional(db)
     .await?;
-    Ok(row.get("position"))
+    Ok(row.map(|row| row.get("position")))
 }
 
 /// The newest position of a book and its hash; 0 where it has no events.

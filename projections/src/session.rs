@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::column::{Column, Type, Value, column};
 use crate::feed::Recorded;
 use crate::projection::Projection;
+use crate::view::select;
 
 /// The session list.
 pub enum Sessions {}
@@ -190,7 +191,7 @@ fn fold_run(row: &mut Row, event: &RunEvent) {
 
 /// One session.
 pub async fn get(db: &mut PgConnection, book_id: BookId, id: SessionId) -> sqlx::Result<Option<(SessionId, Row)>> {
-    let row = sqlx::query("SELECT * FROM serving.sessions WHERE book_id = $1 AND session_id = $2")
+    let row = sqlx::query(&select::<Sessions>("WHERE book_id = $1 AND session_id = $2"))
         .bind(book_id.uuid())
         .bind(id.uuid())
         .fetch_optional(db)
@@ -206,10 +207,10 @@ pub async fn list(
     search: Option<&str>,
     limit: i64,
 ) -> sqlx::Result<Vec<(SessionId, Row)>> {
-    let rows = sqlx::query(
-        "SELECT * FROM serving.sessions WHERE book_id = $1 AND ($2::uuid IS NULL OR session_id < $2) \
+    let rows = sqlx::query(&select::<Sessions>(
+        "WHERE book_id = $1 AND ($2::uuid IS NULL OR session_id < $2) \
          AND ($3::text IS NULL OR position(lower($3) IN lower(title)) > 0) ORDER BY session_id DESC LIMIT $4",
-    )
+    ))
     .bind(book_id.uuid())
     .bind(before.map(SessionId::uuid))
     .bind(search)

@@ -14,6 +14,7 @@ use crate::column::{Column, Type, Value, column};
 use crate::feed::Recorded;
 use crate::projection::Projection;
 use crate::tool_call::call_of;
+use crate::view::select;
 
 /// The longest detail, in bytes.
 const DETAIL_MAX: usize = 300;
@@ -145,6 +146,8 @@ fn words(event: &Event) -> (String, String) {
         Event::User(_) => ("User registered", String::new()),
         Event::Sandbox(_) => ("Sandbox probed", String::new()),
         Event::CheckpointKey(_) => ("Checkpoint key created", String::new()),
+        Event::Quarantine(_) => ("Quarantine", String::new()),
+        Event::Rebuild(_) => ("Rebuild", String::new()),
     };
     (title.to_owned(), detail)
 }
@@ -237,9 +240,9 @@ pub async fn list(
     after: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<(i64, Row)>> {
-    let rows = sqlx::query(
-        "SELECT * FROM serving.timeline WHERE book_id = $1 AND partition_id = $2 AND position > $3 ORDER BY position LIMIT $4",
-    )
+    let rows = sqlx::query(&select::<Timeline>(
+        "WHERE book_id = $1 AND partition_id = $2 AND position > $3 ORDER BY position LIMIT $4",
+    ))
     .bind(book_id.uuid())
     .bind(session_id.uuid())
     .bind(after)

@@ -6,6 +6,7 @@
 )]
 
 mod acknowledged;
+mod audit;
 mod cli;
 mod demo;
 mod follow;

@@ -145,7 +145,7 @@ async fn compare<A: Named + std::fmt::Debug>(database: &Database, pool: &PgPool,
     let rows = sqlx::query("SELECT DISTINCT aggregate_id FROM postgres_es.events WHERE aggregate_type = $1");
     let rows = rows.bind(A::NAME).fetch_all(pool).await.unwrap();
     let store = PersistedEventStore::<_, Stock<A>>::new_event_store(repository(pool));
-    let ours = Loader::<A>::new(database.pool.clone());
+    let ours = Loader::<A>::without_snapshots(database.pool.clone());
     for row in &rows {
         let id: String = row.get(0);
         let theirs = store.load_aggregate(&id).await.unwrap();

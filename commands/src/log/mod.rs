@@ -14,7 +14,7 @@ mod settle;
 use std::sync::Arc;
 
 use domain::chain::Hash;
-use domain::{BookId, Event, RequestId, Timestamp};
+use domain::{BookId, DecodeError, Event, RequestId, Timestamp};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
@@ -72,8 +72,17 @@ pub struct Append {
     pub context: Context,
     /// When it happened.
     pub occurred_at: Timestamp,
-    /// The events, stream by stream.
+    /// The events, stream by stream. A stream may come several times, each time expecting what came before.
     pub streams: Vec<StreamAppend>,
+}
+
+/// What an event brings along from the log that it was first written in.
+#[derive(Debug, Clone)]
+pub struct Provenance {
+    /// When it happened; instead of the append's time.
+    pub occurred_at: Timestamp,
+    /// JSON that its row keeps as `metadata.origin`, chained with its header. Nothing that a person wrote.
+    pub origin: Option<String>,
 }
 
 /// Where an append stands in the log. A repeated answer equals the first one.
@@ -103,12 +112,32 @@ pub enum AppendError {
     /// The request id was used for something else.
     #[error("this request id was used before, with other input")]
     RequestReused,
+    /// A type or version that this release does not know: it could neither read nor fold it.
+    #[error("event type {name} version {version} is unknown to this release: it is not appended")]
+    Unknown {
+        /// `noun.verb_past`.
+        name: String,
+        /// 1 and up.
+        version: i16,
+    },
+    /// A payload that does not have the shape of its type.
+    #[error("{0}: it is not appended")]
+    Malformed(String),
     /// The database refuses the row itself.
     #[error("the database refuses an event: {0}")]
     Refused(String),
     /// The database cannot be reached, or cannot write; whether the append is in is unknown until it can.
     #[error("the database cannot be reached or cannot write: ask again with the same request id")]
     Unavailable,
+}
+
+/// The door for an event that comes as text, such as from an export: what this release does not know stays outside, and
+/// what is of an older version comes in the present shape.
+pub fn admit(name: &str, version: i16, payload: &str) -> Result<Event, AppendError> {
+    Event::decode(name, version, payload).map_err(|error| match error {
+        DecodeError::Unknown { name, version } => AppendError::Unknown { name, version },
+        malformed @ DecodeError::Malformed { .. } => AppendError::Malformed(malformed.to_string()),
+    })
 }
 
 /// A book has grown to this position.
@@ -152,8 +181,19 @@ impl Log {
 
     /// Appends, and answers when the events are durable.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.append_with(append, vec![]).await
+    }
+
+    /// Appends events that happened elsewhere; there is a provenance for each, in the append's order.
+    pub async fn append_recorded(&self, append: Append, provenances: Vec<Provenance>) -> Result<Appended, AppendError> {
+        let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
+        assert_eq!(events, provenances.len(), "each event has a provenance");
+        self.append_with(append, provenances).await
+    }
+
+    async fn append_with(&self, append: Append, provenances: Vec<Provenance>) -> Result<Appended, AppendError> {
         let (answer, answered) = oneshot::channel();
-        let sealed = rows::seal(&append, self.now());
+        let sealed = rows::seal(&append, provenances, self.now());
         if sealed.is_empty() {
             return Err(AppendError::Refused("an append has at least one event".into()));
         }

@@ -64,6 +64,13 @@ pub enum RunCommand {
         /// What the model call that is under way is estimated to cost.
         cost_nanousd: NanoUsd,
     },
+    /// A record of elsewhere ends before its run did.
+    EndRecord {
+        /// Who took it in.
+        ended_by: String,
+        /// Why.
+        reason: String,
+    },
     /// A person has a failed run tried again.
     Retry {
         /// Who.
@@ -175,7 +182,7 @@ pub struct DecideApproval {
 }
 
 /// An answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Decision {
     /// Yes.
     Grant(Scope),

@@ -16,6 +16,9 @@ impl Aggregate for Run {
             (RunCommand::Import(run), None) => return import::import(run),
             (RunCommand::Request(_) | RunCommand::Import(_), Some(_)) => return Err(RunRefusal::Taken),
             (_, None) => return Err(RunRefusal::Unknown),
+            (RunCommand::EndRecord { .. }, Some(state)) if state.request.trigger == Trigger::Import => state,
+            (RunCommand::EndRecord { .. }, Some(_)) => return Err(RunRefusal::Taken),
+            (_, Some(state)) if state.request.trigger == Trigger::Import => return Err(RunRefusal::Imported),
             (_, Some(state)) => state,
         };
         let mut draft = Draft::of(state);
@@ -39,6 +42,7 @@ impl Aggregate for Run {
             RunCommand::Cancel { cancelled_by, reason, cost_nanousd } => {
                 draft.cancel(cancelled_by, reason, *cost_nanousd)?;
             }
+            RunCommand::EndRecord { ended_by, reason } => draft.cancel(ended_by, reason, crate::NanoUsd::ZERO)?,
             RunCommand::Retry { requested_by } => draft.retry(requested_by)?,
         }
         Ok(draft.events)

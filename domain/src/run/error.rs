@@ -18,6 +18,9 @@ pub enum RunRefusal {
     /// The run is not over, or ended well.
     #[error("only a run that failed can be tried again")]
     NotFailed,
+    /// A record of what happened elsewhere; nothing of it is worked on here.
+    #[error("this run is a record of what happened elsewhere: start a new session to go on")]
+    Imported,
     /// The attempt is over or belongs to another worker.
     #[error("this attempt at the step is over")]
     StepOver,

@@ -11,7 +11,7 @@ mod sign;
 mod store;
 mod verify;
 
-pub use prove::{consistency, inclusions};
+pub use prove::{consistency, inclusions, subtrees};
 pub use sign::{KEPT_FOLDER, Signer};
 pub use store::{SignedCheckpoint, latest, read_leaf};
 pub(crate) use verify::Check;

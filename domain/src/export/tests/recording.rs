@@ -1,0 +1,1 @@
+//! What becomes of a session that is taken in.
