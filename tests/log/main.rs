@@ -8,6 +8,7 @@
 mod append;
 mod audit;
 mod commands;
+mod duplicates;
 mod erasure;
 mod evolution;
 mod fixture;
