@@ -53,7 +53,7 @@ async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> 
         )
     })?;
     let address = listener.local_addr()?;
-    let schema = graphql::schema(node.commands.clone(), node.reader.clone(), node.runner.clone(), shown);
+    let schema = graphql::schema(node.commands.clone(), node.reader.clone(), node.rebuilder.clone(), shown);
     let allowed = Allowed { port: address.port(), hosts: wanted.allow_host.clone() };
     let app = router(&node, schema, client, allowed);
     let link = node.access.demo_link(demo).await?;

@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod http;
 mod ids;
+mod rebuild;
 mod run;
 mod session;
 mod timeline;
@@ -21,6 +22,7 @@ pub use http::routes;
 
 use async_graphql::{MergedObject, MergedSubscription};
 use commands::Commands;
+use projections::rebuild::Rebuilder;
 use projections::{Reader, Runner};
 
 /// How deep a query may nest.
@@ -41,11 +43,11 @@ pub struct Query(
 
 /// Everything that can be asked for.
 #[derive(MergedObject, Default)]
-pub struct Mutation(session::SessionMutation, run::RunMutation);
+pub struct Mutation(session::SessionMutation, run::RunMutation, rebuild::RebuildMutation);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(session::SessionSubscription);
+pub struct Subscription(session::SessionSubscription, rebuild::RebuildSubscription);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
@@ -68,6 +70,7 @@ pub(crate) struct State {
     pub commands: Commands,
     pub reader: Reader,
     pub runner: Runner,
+    pub rebuilder: Rebuilder,
     pub provider: ModelProvider,
 }
 
@@ -79,10 +82,10 @@ impl State {
 }
 
 /// The schema on this process's two sides.
-pub fn schema(commands: Commands, reader: Reader, runner: Runner, provider: ModelProvider) -> Schema {
+pub fn schema(commands: Commands, reader: Reader, rebuilder: Rebuilder, provider: ModelProvider) -> Schema {
     let runs = run::loader(reader.clone());
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
-        .data(State { commands, reader, runner, provider })
+        .data(State { commands, reader, runner: rebuilder.runner().clone(), rebuilder, provider })
         .data(runs)
         .limit_depth(DEPTH)
         .limit_complexity(COMPLEXITY)

@@ -10,6 +10,7 @@ mod disk;
 mod gates;
 mod machine;
 mod meter;
+mod rebuild;
 mod report;
 mod round;
 mod server;
@@ -30,15 +31,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Benchmark {
-    /// Appends to the log, against single INSERTs and postgres-es (the default, and so far the only one)
+    /// Appends to the log, against single INSERTs and postgres-es (the default)
     Append(append::Options),
+    /// Rebuilds of read models, against a raw COPY out and a replay by cqrs-es
+    Rebuild(rebuild::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let options = match Arguments::parse().benchmark {
-        Some(Benchmark::Append(options)) => options,
-        None => append::Options::default(),
-    };
     // The runtime of the product: as many workers as there are cores.
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(append::run(&options))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        match Arguments::parse().benchmark {
+            Some(Benchmark::Append(options)) => append::run(&options).await,
+            Some(Benchmark::Rebuild(options)) => rebuild::run(&options).await,
+            None => append::run(&append::Options::default()).await,
+        }
+    })
 }

@@ -184,13 +184,13 @@ async fn undo_goes_back_catches_up_and_can_itself_be_undone() {
     let (database, runner) = filled().await;
     let commands = database.commands().await;
     let (rebuilder, mut heard) = rebuilder(&runner, Limits::default());
-    assert!(matches!(rebuilder.undo("runs").await, Err(RebuildError::NothingToUndo(_))));
+    assert!(matches!(rebuilder.undo("runs", None).await, Err(RebuildError::NothingToUndo(_))));
     rebuild(&rebuilder, &["runs"]).await;
     for (first, second) in [("serving", "retired"), ("retired", "serving")] {
         // The build that is gone back to has missed these.
         fill(&commands, &[database.installation.home_book], 20, &mut Random::seeded(SEED)).await;
         in_time(runner.catch_up()).await.unwrap();
-        in_time(rebuilder.undo("runs")).await.unwrap();
+        in_time(rebuilder.undo("runs", None)).await.unwrap();
         let states: Vec<_> = builds(&database, "runs").await.into_iter().map(|(.., state)| state).collect();
         assert_eq!(states, [first, second]);
         assert_equal(&database).await;
