@@ -14,6 +14,7 @@ mod kill;
 mod model;
 mod private_postgres;
 mod proof;
+mod rebuild;
 mod refused;
 mod story;
 mod stub;
