@@ -129,7 +129,7 @@ fn show_difference(difference: &Difference) {
 }
 
 async fn undo(node: &Node, name: &str, json: bool) -> anyhow::Result<u8> {
-    let result = node.rebuilder.undo(name).await;
+    let result = node.rebuilder.undo(name, None).await;
     node.written().await;
     answer(name, "the build before serves again", result.map(|()| true), json)
 }

@@ -55,8 +55,8 @@ async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> 
         )
     })?;
     let address = listener.local_addr()?;
-    let (reader, runner, follower) = (node.reader.clone(), node.runner.clone(), node.follower.clone());
-    let schema = graphql::schema(node.commands.clone(), ReadSide { reader, runner, follower, trees }, shown);
+    let (reader, follower, rebuilder) = (node.reader.clone(), node.follower.clone(), node.rebuilder.clone());
+    let schema = graphql::schema(node.commands.clone(), ReadSide { reader, rebuilder, follower, trees }, shown);
     let allowed = Allowed { port: address.port(), hosts: wanted.allow_host.clone() };
     let app = router(&node, schema, client, allowed);
     let link = node.access.demo_link(demo).await?;

@@ -23,6 +23,11 @@ impl Role {
     pub fn may_write(self) -> bool {
         matches!(self, Self::Admin | Self::Developer)
     }
+
+    /// Whether this role may change the installation itself.
+    pub fn may_administer(self) -> bool {
+        self == Self::Admin
+    }
 }
 
 /// A signed-in person within one organisation.

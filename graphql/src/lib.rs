@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod http;
 mod ids;
+mod rebuild;
 mod run;
 mod session;
 mod timeline;
@@ -21,6 +22,7 @@ pub use http::routes;
 
 use async_graphql::{MergedObject, MergedSubscription};
 use commands::Commands;
+use projections::rebuild::Rebuilder;
 use projections::{Follower, Reader, Runner, tree};
 
 /// How deep a query may nest.
@@ -41,11 +43,11 @@ pub struct Query(
 
 /// Everything that can be asked for.
 #[derive(MergedObject, Default)]
-pub struct Mutation(session::SessionMutation, run::RunMutation, book::BookMutation);
+pub struct Mutation(session::SessionMutation, run::RunMutation, book::BookMutation, rebuild::RebuildMutation);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(session::SessionSubscription);
+pub struct Subscription(session::SessionSubscription, rebuild::RebuildSubscription);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
@@ -68,6 +70,7 @@ pub(crate) struct State {
     pub commands: Commands,
     pub reader: Reader,
     pub runner: Runner,
+    pub rebuilder: Rebuilder,
     pub trees: tree::Follower,
     pub follower: Follower,
     pub provider: ModelProvider,
@@ -84,8 +87,8 @@ impl State {
 pub struct ReadSide {
     /// Reads what is there.
     pub reader: Reader,
-    /// Says how far the read models are.
-    pub runner: Runner,
+    /// Says how far the read models are, and makes them anew.
+    pub rebuilder: Rebuilder,
     /// Follows the log.
     pub follower: Follower,
     /// Signs and proves.
@@ -94,10 +97,10 @@ pub struct ReadSide {
 
 /// The schema on this process's two sides.
 pub fn schema(commands: Commands, read_side: ReadSide, provider: ModelProvider) -> Schema {
-    let ReadSide { reader, runner, follower, trees } = read_side;
-    let runs = run::loader(reader.clone());
+    let ReadSide { reader, rebuilder, follower, trees } = read_side;
+    let (runs, runner) = (run::loader(reader.clone()), rebuilder.runner().clone());
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
-        .data(State { commands, reader, runner, follower, trees, provider })
+        .data(State { commands, reader, runner, rebuilder, follower, trees, provider })
         .data(runs)
         .limit_depth(DEPTH)
         .limit_complexity(COMPLEXITY)

@@ -93,6 +93,16 @@ pub fn ended() -> async_graphql::Error {
     refuse(ErrorCode::Unauthenticated, "your sign-in has expired or was ended: sign in again")
 }
 
+/// Who is asking, if they may change the installation itself.
+pub fn admin<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
+    let viewer = viewer(ctx)?;
+    if viewer.role.may_administer() {
+        Ok(viewer)
+    } else {
+        Err(refuse(ErrorCode::Forbidden, "only an administrator may do this"))
+    }
+}
+
 /// Who is asking, if they may change anything.
 pub fn writer<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
     let viewer = viewer(ctx)?;

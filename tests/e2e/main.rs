@@ -16,6 +16,7 @@ mod kill;
 mod model;
 mod private_postgres;
 mod proof;
+mod rebuild;
 mod refused;
 mod several;
 mod story;

@@ -275,6 +275,11 @@ impl Rebuilder {
         Self { runner, reports, reported: Arc::default(), limits: Limits::default() }
     }
 
+    /// The runner whose builds it makes.
+    pub fn runner(&self) -> &Runner {
+        &self.runner
+    }
+
     /// How many reports there were.
     pub fn reported(&self) -> u64 {
         self.reported.load(Ordering::Relaxed)
@@ -317,10 +322,17 @@ impl Rebuilder {
     }
 
     /// Lets the build serve again that served before.
-    pub async fn undo(&self, name: &str) -> Result<(), RebuildError> {
-        let projection = self.named(name)?;
+    /// Asked again with the same request id, it does not go back once more.
+    pub async fn undo(&self, name: &str, request_id: Option<RequestId>) -> Result<(), RebuildError> {
+        self.named(name)?;
         let owner = Owner::take(self.runner.pool(), &[name]).await?;
-        let (projection, green) = record::revive(self.runner.pool(), projection, self.runner.projections()).await?;
+        if let Some(request_id) = request_id
+            && let Some(failure) = record::answered(self.runner.pool(), name, request_id).await?
+        {
+            return failure.map_or(Ok(()), |failure| Err(RebuildError::Before(failure)));
+        }
+        let known = self.runner.projections();
+        let (projection, green) = record::revive(self.runner.pool(), name, known, request_id).await?;
         let undone = async {
             self.catch_up(projection, &green).await?;
             self.switch(&[(projection, green.clone())]).await.map_err(|(_, error)| error)
@@ -347,6 +359,11 @@ impl Rebuilder {
             owner.release().await;
         }
         Ok(true)
+    }
+
+    /// Whether somebody works on this very request.
+    pub async fn works_on(&self, name: &str, request_id: RequestId) -> Result<bool, RebuildError> {
+        Ok(record::works_on(self.runner.pool(), name, request_id).await?)
     }
 
     /// Reports once more which builds serve: whoever writes that down may have crashed between the switch and the report.

@@ -81,6 +81,19 @@ pub(super) async fn answered(pool: &PgPool, name: &str, request_id: RequestId) -
     Ok(row.map(|row| row.get("failure")))
 }
 
+/// Whether the build on its way answers this request.
+pub(super) async fn works_on(pool: &PgPool, name: &str, request_id: RequestId) -> sqlx::Result<bool> {
+    let row = sqlx::query(
+        "SELECT EXISTS (SELECT 1 FROM builds WHERE projection = $1 AND request_id = $2 \
+         AND state IN ('rebuilding', 'following')) AS same",
+    )
+    .bind(name)
+    .bind(request_id.uuid())
+    .fetch_one(pool)
+    .await?;
+    Ok(row.get("same"))
+}
+
 /// Goes on with a build of this version that was begun, or begins one. Answers whether it was begun before.
 pub(super) async fn begin(
     pool: &PgPool,
@@ -128,24 +141,28 @@ pub(super) async fn serving(pool: &PgPool) -> sqlx::Result<Vec<Named>> {
 /// Has the build follow the log again that served before the one that serves now.
 pub(super) async fn revive<'a>(
     pool: &PgPool,
-    projection: &'a dyn Apply,
+    name: &str,
     known: &'a [Box<dyn Apply>],
+    request_id: Option<RequestId>,
 ) -> Result<(&'a dyn Apply, Green), RebuildError> {
-    let name = projection.name();
     let sql = format!(
         "SELECT {COLUMNS} FROM builds WHERE projection = $1 AND (state = 'retired' \
          OR (state = 'following' AND served_at IS NOT NULL)) ORDER BY served_at DESC LIMIT 1"
     );
     let row = sqlx::query(&sql).bind(name).fetch_optional(pool).await?;
     let green = row.as_ref().map(Green::read).ok_or_else(|| RebuildError::NothingToUndo(name.to_owned()))?;
-    let own = known.iter().map(AsRef::as_ref).find(|own| own.name() == name && own.version() == green.version);
-    let own = own.ok_or_else(|| RebuildError::OtherVersion(name.to_owned(), green.version))?;
+    let same = |known: &&dyn Apply| known.name() == name && known.version() == green.version;
+    let projection = known.iter().map(AsRef::as_ref).find(same);
+    let projection = projection.ok_or_else(|| RebuildError::OtherVersion(name.to_owned(), green.version))?;
     if let Some(other) = under_way(pool, name).await?.filter(|other| other.schema != green.schema) {
         end(pool, &other, "cancelled", Some("an earlier build serves again")).await?;
     }
-    let sql = "UPDATE builds SET state = 'following', cancel = false, owner = $2 WHERE schema_name = $1";
-    sqlx::query(sql).bind(&green.schema).bind(this_process()).execute(pool).await?;
-    Ok((own, green))
+    sqlx::query("UPDATE builds SET state = 'following' WHERE schema_name = $1")
+        .bind(&green.schema)
+        .execute(pool)
+        .await?;
+    own(pool, &green.schema, request_id).await?;
+    Ok((projection, green))
 }
 
 /// Asks whoever works on a projection to give up; answers whether a build is on its way.

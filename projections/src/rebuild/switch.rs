@@ -14,11 +14,15 @@ use crate::runner::lock_posting;
 
 /// How often a switch is tried while somebody holds on to what serves, such as a backup.
 const ATTEMPTS: u32 = 60;
-/// How long one try waits, and with it everybody who comes to read meanwhile.
-const PATIENCE: &str = "1s";
-/// What PostgreSQL answers when that is over.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
+/// How long one try waits for those who post.
+const POSTING_PATIENCE: &str = "1s";
+/// How long one try waits for those who read, and everybody who comes to read meanwhile with it. Half of what PostgreSQL
+/// lets pass before it looks for a deadlock: a reader of two views may hold the one that we want and want the one that
+/// we hold, and it must never be the reader who is told so.
+const READING_PATIENCE: &str = "500ms";
+/// What PostgreSQL answers when that is over: lock not available, query cancelled, deadlock.
+const HELD: [&str; 3] = ["55P03", "57014", "40P01"];
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
 impl Rebuilder {
     /// Lets builds serve; those that served are kept for an undo, and nothing older is.
@@ -27,7 +31,7 @@ impl Rebuilder {
         for _ in 0..ATTEMPTS {
             match self.try_to_switch(pairs).await {
                 Err((_, RebuildError::Database(sqlx::Error::Database(error))))
-                    if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) =>
+                    if error.code().is_some_and(|code| HELD.contains(&&*code)) =>
                 {
                     tokio::time::sleep(BETWEEN_ATTEMPTS).await;
                 }
@@ -47,9 +51,20 @@ impl Rebuilder {
     async fn try_to_switch(&self, pairs: &[(&dyn Apply, Green)]) -> Result<(), (usize, RebuildError)> {
         let whole = |error: sqlx::Error| (0, error.into());
         let mut tx = self.runner.pool().begin().await.map_err(whole)?;
-        tx.execute(format!("SET LOCAL lock_timeout = '{PATIENCE}'").as_str()).await.map_err(whole)?;
+        tx.execute(format!("SET LOCAL lock_timeout = '{POSTING_PATIENCE}'").as_str()).await.map_err(whole)?;
         // From here on nobody posts to anything, so no reader is ever taken back to an earlier position.
         lock_posting(&mut tx).await.map_err(whole)?;
+        for (at, (projection, green)) in pairs.iter().enumerate() {
+            follow_to_serving(&mut tx, *projection, green).await.map_err(|error| (at, error))?;
+        }
+        // All views at once: from here on nothing that is done waits for anybody.
+        let views: Vec<_> = pairs.iter().map(|(projection, _)| format!("serving.{}", projection.name())).collect();
+        let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", views.join(", "));
+        for sql in
+            [&format!("SET LOCAL statement_timeout = '{READING_PATIENCE}'"), &lock, "SET LOCAL statement_timeout = 0"]
+        {
+            tx.execute(sql).await.map_err(whole)?;
+        }
         for (at, (projection, green)) in pairs.iter().enumerate() {
             put_in_place(&mut tx, *projection, green).await.map_err(|error| (at, error))?;
         }
@@ -75,7 +90,6 @@ impl Rebuilder {
 }
 
 async fn put_in_place(db: &mut PgConnection, projection: &dyn Apply, green: &Green) -> Result<(), RebuildError> {
-    follow_to_serving(db, projection, green).await?;
     sqlx::query("UPDATE builds SET state = 'retired' WHERE projection = $1 AND state = 'serving'")
         .bind(projection.name())
         .execute(&mut *db)

@@ -15,6 +15,7 @@ mod machine;
 mod meter;
 mod place;
 mod price;
+mod rebuild;
 mod report;
 mod round;
 mod scale;
@@ -43,6 +44,8 @@ enum Benchmark {
     Price(price::Options),
     /// Appends to a grown log, against a fresh one
     Scale(scale::Options),
+    /// Rebuilds of read models, against a raw COPY out and a replay by cqrs-es
+    Rebuild(rebuild::Options),
     /// Loads of aggregates that are not in memory, with snapshots and without
     Load(load::Options),
     /// From an append to a follower, against bare LISTEN and bare Redis
@@ -71,6 +74,7 @@ async fn run(benchmark: Benchmark) -> anyhow::Result<ExitCode> {
         Benchmark::Append(options) => append::run(&options).await,
         Benchmark::Price(options) => price::run(&options).await,
         Benchmark::Scale(options) => scale::run(&options).await,
+        Benchmark::Rebuild(options) => rebuild::run(&options).await,
         Benchmark::Load(options) => load::run(&options).await,
         Benchmark::Follow(options) => follow::run(&options).await,
         Benchmark::Fanout(options) => fanout::run(&options).await,

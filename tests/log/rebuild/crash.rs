@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use projections::rebuild::{Phase, RebuildError, Rebuilder};
+use sqlx::Executor;
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -86,16 +87,25 @@ async fn after_a_crash_at_any_stage_the_next_rebuild_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_goes_on_from_its_last_cut_and_takes_rows_of_earlier_cuts_back() {
     let (database, runner) = filled().await;
-    let (slow, mut heard) = rebuilder(&runner, Limits { range_positions: 1, cut_positions: 1, books: 1, ..SMALL });
-    let work = begin(&slow);
-    assert!(reaches(&mut heard, (Phase::Reading, 1)).await);
     let mut db = superuser(&database).await;
-    let loaded = "SELECT coalesce(max(c.position), 0) FROM checkpoints c JOIN builds b USING (schema_name) \
+    // Whoever writes the eleventh cut of a book loses its connection.
+    db.execute(
+        "CREATE FUNCTION crash() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN \
+           IF NEW.position > 10 AND NEW.schema_name LIKE '%_b2' THEN \
+             PERFORM pg_terminate_backend(pg_backend_pid()); \
+           END IF; RETURN NEW; END $$; \
+         CREATE TRIGGER crash BEFORE INSERT OR UPDATE ON checkpoints FOR EACH ROW EXECUTE FUNCTION crash()",
+    )
+    .await
+    .unwrap();
+    let (slow, _heard) = rebuilder(&runner, Limits { range_positions: 1, cut_positions: 1, books: 1, ..SMALL });
+    let lost = in_time(begin(&slow)).await.unwrap();
+    assert!(matches!(lost, Err(RebuildError::Database(_))), "{lost:?}");
+    db.execute("DROP TRIGGER crash ON checkpoints").await.unwrap();
+    let loaded = "SELECT max(c.position) FROM checkpoints c JOIN builds b USING (schema_name) \
                   WHERE b.state = 'rebuilding'";
-    in_time(async { while number(&mut db, loaded).await < 10 {} }).await;
-    work.abort();
-    let _ = work.await;
     let from = number(&mut db, loaded).await;
+    assert_eq!(from, 10, "ten cuts are there, and nothing of the eleventh");
     let (quick, mut heard) = rebuilder(&runner, Limits::default());
     rebuild_after_crash(&quick).await;
     let mut first = None;
@@ -104,7 +114,7 @@ async fn a_load_goes_on_from_its_last_cut_and_takes_rows_of_earlier_cuts_back() 
             first.get_or_insert(progress.events_done);
         }
     }
-    assert!(from >= 10 && first.unwrap() >= from, "it began at {first:?}, {from} were written");
+    assert!(first.unwrap() >= from, "it began at {first:?}, {from} were written");
     assert_equal(&database).await;
 }
 
@@ -184,13 +194,13 @@ async fn undo_goes_back_catches_up_and_can_itself_be_undone() {
     let (database, runner) = filled().await;
     let commands = database.commands().await;
     let (rebuilder, mut heard) = rebuilder(&runner, Limits::default());
-    assert!(matches!(rebuilder.undo("runs").await, Err(RebuildError::NothingToUndo(_))));
+    assert!(matches!(rebuilder.undo("runs", None).await, Err(RebuildError::NothingToUndo(_))));
     rebuild(&rebuilder, &["runs"]).await;
     for (first, second) in [("serving", "retired"), ("retired", "serving")] {
         // The build that is gone back to has missed these.
         fill(&commands, &[database.installation.home_book], 20, &mut Random::seeded(SEED)).await;
         in_time(runner.catch_up()).await.unwrap();
-        in_time(rebuilder.undo("runs")).await.unwrap();
+        in_time(rebuilder.undo("runs", None)).await.unwrap();
         let states: Vec<_> = builds(&database, "runs").await.into_iter().map(|(.., state)| state).collect();
         assert_eq!(states, [first, second]);
         assert_equal(&database).await;

@@ -150,7 +150,10 @@ async fn the_old_version_serves_until_the_new_one_is_ready_and_old_readers_go_on
     let states = builds(&database, "titles").await;
     assert_eq!(states, [(1, 1, "retired".to_owned()), (2, 2, "serving".to_owned())]);
     // This release cannot post to the old version, so it does not pretend that it could go back to it.
-    assert!(matches!(rebuilder.undo("titles").await, Err(projections::rebuild::RebuildError::OtherVersion(_, 1))));
+    assert!(matches!(
+        rebuilder.undo("titles", None).await,
+        Err(projections::rebuild::RebuildError::OtherVersion(_, 1))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
