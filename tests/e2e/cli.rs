@@ -68,12 +68,13 @@ async fn nobody_at_the_terminal_is_a_no() {
 #[tokio::test]
 async fn each_command_says_how_it_is_used() {
     let studio = Studio::idle().await;
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["demo"],
         &["serve"],
         &["run"],
         &["import"],
+        &["export"],
         &["sessions"],
         &["timeline"],
         &["audit"],

@@ -9,6 +9,7 @@ mod acknowledged;
 mod audit;
 mod cli;
 mod demo;
+mod export;
 mod follow;
 mod import;
 mod kill;

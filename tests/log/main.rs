@@ -8,6 +8,7 @@
 mod append;
 mod audit;
 mod commands;
+mod export;
 mod fixture;
 mod isolation;
 mod machine;
