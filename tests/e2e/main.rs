@@ -10,6 +10,7 @@ mod audit;
 mod cli;
 mod demo;
 mod erase;
+mod export;
 mod follow;
 mod import;
 mod kill;

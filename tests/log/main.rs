@@ -11,6 +11,7 @@ mod commands;
 mod duplicates;
 mod erasure;
 mod evolution;
+mod export;
 mod fixture;
 mod follow;
 mod isolation;
