@@ -65,6 +65,9 @@ enum Command {
     /// Fold the log again
     #[command(after_help = "Example:\n  daybook rebuild --check")]
     Rebuild(Rebuild),
+    /// Show how read models fare, and what they could not take in
+    #[command(after_help = "Example:\n  daybook projections --json")]
+    Projections(Projections),
     /// Try the sandbox's escapes and show what holds on this machine
     #[command(after_help = "Example:\n  daybook doctor")]
     Doctor(Json),
@@ -85,6 +88,9 @@ pub struct Serve {
     /// Do not open a browser
     #[arg(long)]
     pub no_open: bool,
+    /// How many seconds a read model may stand still behind the log before /health says no
+    #[arg(long, default_value_t = 60, env = "DAYBOOK_STALL_AFTER", value_name = "SECONDS")]
+    pub stall_after: u64,
     /// The built web client [default: found beside the binary]
     #[arg(long, env = "DAYBOOK_CLIENT", value_name = "DIR")]
     pub client: Option<PathBuf>,
@@ -144,12 +150,63 @@ pub struct Timeline {
 /// What to fold again.
 #[derive(Args, Clone)]
 pub struct Rebuild {
+    /// The projection
+    pub name: Option<String>,
     /// Fold everything into a scratch build and compare it with what serves
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "name", conflicts_with_all = ["name", "session", "stream"])]
     pub check: bool,
+    /// Fold only what belongs to this session
+    #[arg(long, value_name = "ID", requires = "name", conflicts_with = "stream")]
+    pub session: Option<String>,
+    /// Fold only what belongs to this stream, which is outside of any session
+    #[arg(long, value_name = "ID", requires = "name")]
+    pub stream: Option<String>,
     /// One JSON object per projection and book
     #[arg(long)]
     pub json: bool,
+}
+
+/// What of read models.
+#[derive(Args, Clone)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Projections {
+    #[command(subcommand)]
+    command: Option<ProjectionsCommand>,
+    /// One JSON object per build and book
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is to be done about events in quarantine.
+#[derive(Subcommand, Clone)]
+enum ProjectionsCommand {
+    /// List the events that could not be taken in
+    #[command(after_help = "Example:\n  daybook projections quarantine --json")]
+    Quarantine(Json),
+    /// Try again to take an event in
+    #[command(after_help = "Example:\n  daybook projections retry timeline 42")]
+    Retry(EventInQuarantine),
+    /// Go on for good as if an event had not happened
+    #[command(after_help = "Example:\n  daybook projections skip timeline 42 --reason \"written by mistake\"")]
+    Skip {
+        #[command(flatten)]
+        event: EventInQuarantine,
+        /// Why it may be left out; recorded
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// An event in quarantine.
+#[derive(Args, Clone)]
+pub struct EventInQuarantine {
+    /// The projection that waits
+    pub projection: String,
+    /// The position of the event
+    pub position: i64,
+    /// Of the system book, and not of the one that holds the work
+    #[arg(long)]
+    pub system: bool,
 }
 
 /// How to answer.
@@ -199,7 +256,16 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,
         Command::Timeline(timeline) => crate::listing::timeline(&place, &timeline).await,
         Command::Audit(Audit::Verify(json)) => crate::audit::verify(&place, json.json).await,
+        Command::Rebuild(rebuild) if rebuild.name.is_some() => {
+            crate::projection::rebuild_partition(&place, &rebuild).await
+        }
         Command::Rebuild(rebuild) => crate::rebuild::check(&place, rebuild.json).await,
+        Command::Projections(wanted) => match wanted.command {
+            None => crate::projection::list(&place, wanted.json).await,
+            Some(ProjectionsCommand::Quarantine(json)) => crate::projection::list_quarantine(&place, json.json).await,
+            Some(ProjectionsCommand::Retry(event)) => crate::projection::retry(&place, &event).await,
+            Some(ProjectionsCommand::Skip { event, reason }) => crate::projection::skip(&place, &event, &reason).await,
+        },
         Command::Doctor(json) => crate::audit::doctor(json.json).await,
     }
 }

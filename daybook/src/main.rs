@@ -5,10 +5,13 @@ use std::process::ExitCode;
 
 mod audit;
 mod cli;
+mod health;
 mod import;
 mod listing;
+mod metrics;
 mod node;
 mod out;
+mod projection;
 mod provider;
 mod rebuild;
 mod serve;

@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod http;
 mod ids;
+mod projection;
 mod run;
 mod session;
 mod timeline;
@@ -36,12 +37,14 @@ pub struct Query(
     session::SessionQuery,
     run::RunQuery,
     account::AccountQuery,
+    projection::ProjectionQuery,
+    projection::QuarantineQuery,
     error::ErrorQuery,
 );
 
 /// Everything that can be asked for.
 #[derive(MergedObject, Default)]
-pub struct Mutation(session::SessionMutation, run::RunMutation);
+pub struct Mutation(session::SessionMutation, run::RunMutation, projection::ProjectionMutation);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]

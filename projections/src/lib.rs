@@ -14,6 +14,7 @@ pub mod quarantine;
 pub mod reader;
 pub mod run;
 pub mod session;
+pub mod status;
 pub mod timeline;
 pub mod tool_call;
 pub mod usage;

@@ -13,6 +13,7 @@ mod import;
 mod kill;
 mod model;
 mod private_postgres;
+mod projection;
 mod proof;
 mod refused;
 mod story;
