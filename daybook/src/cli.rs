@@ -79,6 +79,9 @@ enum Command {
         daybook rebuild --check"
     )]
     Rebuild(Rebuild),
+    /// Show how read models fare, and what they could not take in
+    #[command(after_help = "Example:\n  daybook projections --json")]
+    Projections(Projections),
     /// Try the sandbox's escapes and show what holds on this machine
     #[command(after_help = "Example:\n  daybook doctor")]
     Doctor(Json),
@@ -99,6 +102,9 @@ pub struct Serve {
     /// Do not open a browser
     #[arg(long)]
     pub no_open: bool,
+    /// How many seconds a read model may stand still behind the log before /health says no
+    #[arg(long, default_value_t = 60, env = "DAYBOOK_STALL_AFTER", value_name = "SECONDS")]
+    pub stall_after: u64,
     /// The built web client [default: found beside the binary]
     #[arg(long, env = "DAYBOOK_CLIENT", value_name = "DIR")]
     pub client: Option<PathBuf>,
@@ -218,9 +224,58 @@ pub struct Rebuild {
     /// Switch though rows differ from those that serve
     #[arg(long)]
     pub accept_difference: bool,
+    /// Fold only what belongs to this session, where it serves
+    #[arg(long, value_name = "ID", requires = "names", conflicts_with_all = ["stream", "accept_difference"])]
+    pub session: Option<String>,
+    /// Fold only what belongs to this stream, which is outside of any session
+    #[arg(long, value_name = "ID", requires = "names", conflicts_with = "accept_difference")]
+    pub stream: Option<String>,
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,
+}
+
+/// What of read models.
+#[derive(Args, Clone)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Projections {
+    #[command(subcommand)]
+    command: Option<ProjectionsCommand>,
+    /// One JSON object per build and book
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is to be done about events in quarantine.
+#[derive(Subcommand, Clone)]
+enum ProjectionsCommand {
+    /// List the events that could not be taken in
+    #[command(after_help = "Example:\n  daybook projections quarantine --json")]
+    Quarantine(Json),
+    /// Try again to take an event in
+    #[command(after_help = "Example:\n  daybook projections retry timeline 42")]
+    Retry(EventInQuarantine),
+    /// Go on for good as if an event had not happened
+    #[command(after_help = "Example:\n  daybook projections skip timeline 42 --reason \"written by mistake\"")]
+    Skip {
+        #[command(flatten)]
+        event: EventInQuarantine,
+        /// Why it may be left out; recorded
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// An event in quarantine.
+#[derive(Args, Clone)]
+pub struct EventInQuarantine {
+    /// The projection that waits
+    pub projection: String,
+    /// The position of the event
+    pub position: i64,
+    /// Of the system book, and not of the one that holds the work
+    #[arg(long)]
+    pub system: bool,
 }
 
 /// How to answer.
@@ -264,7 +319,16 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,
         Command::Timeline(timeline) => crate::listing::timeline(&place, &timeline).await,
         Command::Audit(audit) => crate::audit::run(&place, audit).await,
+        Command::Rebuild(rebuild) if rebuild.session.is_some() || rebuild.stream.is_some() => {
+            crate::projection::rebuild_partition(&place, &rebuild).await
+        }
         Command::Rebuild(rebuild) => crate::rebuild::run(&place, &rebuild).await,
+        Command::Projections(wanted) => match wanted.command {
+            None => crate::projection::list(&place, wanted.json).await,
+            Some(ProjectionsCommand::Quarantine(json)) => crate::projection::list_quarantine(&place, json.json).await,
+            Some(ProjectionsCommand::Retry(event)) => crate::projection::retry(&place, &event).await,
+            Some(ProjectionsCommand::Skip { event, reason }) => crate::projection::skip(&place, &event, &reason).await,
+        },
         Command::Doctor(json) => crate::doctor::doctor(json.json).await,
     }
 }

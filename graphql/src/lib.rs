@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod http;
 mod ids;
+mod projection;
 mod rebuild;
 mod run;
 mod session;
@@ -38,12 +39,20 @@ pub struct Query(
     session::SessionQuery,
     run::RunQuery,
     account::AccountQuery,
+    projection::ProjectionQuery,
+    projection::QuarantineQuery,
     error::ErrorQuery,
 );
 
 /// Everything that can be asked for.
 #[derive(MergedObject, Default)]
-pub struct Mutation(session::SessionMutation, run::RunMutation, book::BookMutation, rebuild::RebuildMutation);
+pub struct Mutation(
+    session::SessionMutation,
+    run::RunMutation,
+    book::BookMutation,
+    rebuild::RebuildMutation,
+    projection::ProjectionMutation,
+);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]

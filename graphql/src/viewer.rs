@@ -99,7 +99,7 @@ pub fn admin<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
     if viewer.role.may_administer() {
         Ok(viewer)
     } else {
-        Err(refuse(ErrorCode::Forbidden, "only an administrator may do this"))
+        Err(refuse(ErrorCode::Forbidden, "this is for administrators"))
     }
 }
 
@@ -112,3 +112,14 @@ pub fn writer<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
         Err(refuse(ErrorCode::Forbidden, "your role allows to read only"))
     }
 }
+
+/// Who is asking, if they may look into the workings of the installation.
+pub fn overseer<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
+    let viewer = viewer(ctx)?;
+    if viewer.role.may_oversee() {
+        Ok(viewer)
+    } else {
+        Err(refuse(ErrorCode::Forbidden, "this is for administrators and auditors"))
+    }
+}
+

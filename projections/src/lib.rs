@@ -19,6 +19,7 @@ pub mod reader;
 pub mod rebuild;
 pub mod run;
 pub mod session;
+pub mod status;
 pub mod timeline;
 pub mod tool_call;
 pub mod tree;

@@ -16,6 +16,7 @@ mod import;
 mod kill;
 mod model;
 mod private_postgres;
+mod projection;
 mod proof;
 mod rebuild;
 mod refused;

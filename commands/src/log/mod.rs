@@ -12,6 +12,7 @@ mod sequencer;
 mod settle;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::chain::Hash;
 use domain::{BookId, DecodeError, Event, RequestId, Timestamp};
@@ -156,6 +157,7 @@ pub struct Log {
     tips: broadcast::Sender<Tip>,
     pool: PgPool,
     clock: Clock,
+    appends: Arc<AtomicU64>,
 }
 
 /// Where the present moment comes from.
@@ -176,7 +178,7 @@ impl Log {
         let (tips, _) = broadcast::channel(TIPS);
         let sequencer = sequencer::Sequencer::new(options, tips.clone(), clock.clone());
         tokio::spawn(sequencer.run(queue));
-        Self { jobs, tips, pool, clock }
+        Self { jobs, tips, pool, clock, appends: Arc::default() }
     }
 
     /// Appends, and answers when the events are durable.
@@ -198,7 +200,16 @@ impl Log {
             return Err(AppendError::Refused("an append has at least one event".into()));
         }
         self.jobs.send(Job { append, sealed, answer }).await.map_err(|_| AppendError::Unavailable)?;
-        answered.await.unwrap_or(Err(AppendError::Unavailable))
+        let answer = answered.await.unwrap_or(Err(AppendError::Unavailable));
+        if answer.as_ref().is_ok_and(|appended| !appended.repeated) {
+            self.appends.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// How many appends of this process are in the log.
+    pub fn appends(&self) -> u64 {
+        self.appends.load(Ordering::Relaxed)
     }
 
     /// Hears of every append of this process. Hints only: the truth is read by position.

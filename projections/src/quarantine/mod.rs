@@ -83,7 +83,8 @@ pub async fn list(
 pub async fn stands(db: &mut PgConnection, book_id: BookId, projection: &str, position: i64) -> sqlx::Result<bool> {
     let row = sqlx::query(
         "SELECT EXISTS (SELECT 1 FROM quarantine q JOIN builds b USING (schema_name) \
-         WHERE q.book_id = $1 AND b.projection = $2 AND q.position = $3) AS stands",
+         WHERE q.book_id = $1 AND b.projection = $2 AND q.position = $3 \
+           AND b.state IN ('serving', 'following')) AS stands",
     )
     .bind(book_id.uuid())
     .bind(projection)

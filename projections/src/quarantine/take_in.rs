@@ -87,8 +87,11 @@ async fn attempt(
             return Ok(None);
         }
         Err(ApplyError::Poison { position, reason, .. }) => Refusal { position: Some(position), reason },
-        Err(error) if error.is_refusal() => Refusal { position: None, reason: error.to_string() },
-        Err(error) => return Err(error),
+        Err(error) if !error.is_refusal() => return Err(error),
+        Err(ApplyError::Database(sqlx::Error::Database(error))) => {
+            Refusal { position: None, reason: error.message().to_owned() }
+        }
+        Err(error) => Refusal { position: None, reason: error.to_string() },
     };
     savepoint.rollback().await?;
     Ok(Some(refusal))
