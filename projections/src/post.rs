@@ -155,6 +155,8 @@ impl Posting<'_> {
             if event.erases() {
                 // What an erased session left in the rows goes: they are folded anew from what is left of it.
                 refold(db, self.projection, &self.build.schema, event.partition(), reached).await?;
+                // An error may quote what went.
+                forget_error(db, &self.build.schema, event.book_id).await?;
             }
             let order = event.event().and_then(|order| Order::of(order, event.position));
             let Some(order) = order.filter(|order| order.projection == self.projection.name()) else { continue };
@@ -212,6 +214,16 @@ pub(crate) async fn note_error(db: &mut PgConnection, schema: &str, book_id: Boo
     .execute(db)
     .await
     .map(|_| ())
+}
+
+/// Forgets what went wrong in a build.
+async fn forget_error(db: &mut PgConnection, schema: &str, book_id: BookId) -> sqlx::Result<()> {
+    sqlx::query("UPDATE checkpoints SET error = NULL, failed_at = NULL WHERE schema_name = $1 AND book_id = $2")
+        .bind(schema)
+        .bind(book_id.uuid())
+        .execute(db)
+        .await
+        .map(|_| ())
 }
 
 /// The partition of the event at a position.

@@ -79,12 +79,32 @@ async fn the_terminal_says_what_would_go_and_then_erases_it() {
     assert!(studio.say(&[&erase[..], &["--dry-run"]].concat()).await.contains("would lose their content"));
     assert_eq!(left(&mut db).await, before, "a rehearsal changes nothing");
 
+    let file = |name: &str| studio.folder.path().join(name).to_string_lossy().into_owned();
+    let (record, proof) = (file("before.jsonl"), file("before.tlog-proof"));
+    let first = studio.say(&["timeline", id, "--json"]).await;
+    let first: Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
+    let position = first["position"].to_string();
+    studio.say(&["export", "--session", id, "--out", &record]).await;
+    studio.say(&["audit", "prove", &position, "--out", &proof]).await;
+
     assert!(studio.say(&erase).await.contains("its costs stay"));
     assert_eq!(left(&mut db).await, 0);
     assert_eq!(workspaces(&studio), Vec::<PathBuf>::new());
     assert!(studio.say(&["sessions"]).await.contains("(erased)"));
     let timeline = studio.say(&["timeline", id]).await;
     assert!(timeline.contains("Content erased") && timeline.contains("Usage charged"), "{timeline}");
+    // What was written before still holds, and so does what is written now.
+    let (record_now, proof_now) = (file("after.jsonl"), file("after.tlog-proof"));
+    studio.say(&["export", "--session", id, "--out", &record_now]).await;
+    studio.say(&["audit", "prove", &position, "--out", &proof_now]).await;
+    for holds in [&record, &proof, &proof_now] {
+        studio.say(&["audit", "verify", holds]).await;
+    }
+    let told = studio.say(&["audit", "verify", &record_now]).await;
+    assert!(told.contains(&format!("{before} of them have no payload: it was erased")), "{told}");
+    let read = |file: &str| std::fs::read_to_string(file).unwrap();
+    assert!(read(&record).contains("roman.py") && !read(&record_now).contains("roman.py"));
+
     let again: Value = serde_json::from_str(studio.say(&[&erase[..], &["--json"]].concat()).await.trim()).unwrap();
     assert_eq!(again["plan"]["events"], 0);
     let unknown = "session:01900000-0000-7000-8000-000000000001";

@@ -82,8 +82,14 @@ fn show(report: &Report, json: bool) -> anyhow::Result<()> {
         n => format!("unprotected after position {n}"),
     };
     match &report.broken {
-        None => say!("{book_id}: {} events, the chain holds, the tree holds; {covered}", report.verified),
+        None => {
+            let erased = if report.erased > 0 { format!(", {} of them erased", report.erased) } else { String::new() };
+            say!("{book_id}: {} events{erased}, the chain holds, the tree holds; {covered}", report.verified);
+        }
         Some(broken) => say!("{book_id}: BROKEN at position {}: {}; {covered}", broken.position, broken.reason),
+    }
+    if report.unfinished > 0 {
+        say!("{book_id}: {} erased events still have content: not yet completed", report.unfinished);
     }
     for fault in &protection.faults {
         say!("{book_id}: BROKEN: {fault}");
