@@ -2,6 +2,7 @@
 
 use domain::account::AccountError;
 use domain::model::ModelError;
+use domain::quarantine::QuarantineError;
 use domain::run::RunRefusal;
 use domain::session::SessionError;
 use domain::user::UserError;
@@ -27,6 +28,9 @@ pub enum CommandError {
     /// The price list refuses.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// An order about quarantine is refused.
+    #[error(transparent)]
+    Quarantine(#[from] QuarantineError),
     /// A user refuses.
     #[error(transparent)]
     User(#[from] UserError),
@@ -39,6 +43,9 @@ pub enum CommandError {
     /// Others kept changing the same streams.
     #[error("too many others changed the same thing at once: try again")]
     Contended,
+    /// The request was carried out before, and the content of what it did has been erased since.
+    #[error("this was done before, and its content has been erased since")]
+    Erased,
     /// A stored event cannot be read.
     #[error(transparent)]
     Decode(#[from] domain::DecodeError),

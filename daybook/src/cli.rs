@@ -60,6 +60,10 @@ enum Command {
     #[command(after_help = "Example:\n  daybook export --session session:01900000-0000-7000-8000-000000000001 --out \
         session.jsonl\n  daybook export --book --out book.jsonl")]
     Export(Export),
+    /// Erase the content of a session for good; its costs stay
+    #[command(after_help = "Example:\n  daybook erase --session session:01900000-0000-7000-8000-000000000001 \\\n    \
+        --reason \"asked for by its owner\" --dry-run")]
+    Erase(Erase),
     /// List sessions, newest first
     #[command(after_help = "Example:\n  daybook sessions --limit 5")]
     Sessions(Listing),
@@ -69,9 +73,15 @@ enum Command {
     /// Verify the log, sign it, prove what is in it
     #[command(subcommand, after_help = "Example:\n  daybook audit verify")]
     Audit(Audit),
-    /// Fold the log again
-    #[command(after_help = "Example:\n  daybook rebuild --check")]
+    /// Make read models anew from the log, while the present ones serve
+    #[command(
+        after_help = "Examples:\n  daybook rebuild timeline\n  daybook rebuild --all\n  daybook rebuild --undo timeline\n  \
+        daybook rebuild --check"
+    )]
     Rebuild(Rebuild),
+    /// Show how read models fare, and what they could not take in
+    #[command(after_help = "Example:\n  daybook projections --json")]
+    Projections(Projections),
     /// Try the sandbox's escapes and show what holds on this machine
     #[command(after_help = "Example:\n  daybook doctor")]
     Doctor(Json),
@@ -92,6 +102,9 @@ pub struct Serve {
     /// Do not open a browser
     #[arg(long)]
     pub no_open: bool,
+    /// How many seconds a read model may stand still behind the log before /health says no
+    #[arg(long, default_value_t = 60, env = "DAYBOOK_STALL_AFTER", value_name = "SECONDS")]
+    pub stall_after: u64,
     /// The built web client [default: found beside the binary]
     #[arg(long, env = "DAYBOOK_CLIENT", value_name = "DIR")]
     pub client: Option<PathBuf>,
@@ -151,6 +164,23 @@ pub struct Export {
     pub out: PathBuf,
 }
 
+/// What to erase.
+#[derive(Args, Clone)]
+pub struct Erase {
+    /// The session's id, as `daybook sessions` shows it
+    #[arg(long, value_name = "ID")]
+    pub session: String,
+    /// Why; it stays in the log, so it should say nothing that is to be erased
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Only say what would go and what would stay
+    #[arg(long)]
+    pub dry_run: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What to list.
 #[derive(Args, Clone)]
 pub struct Listing {
@@ -174,13 +204,78 @@ pub struct Timeline {
 
 /// What to fold again.
 #[derive(Args, Clone)]
+#[group(id = "what", required = true, multiple = false, args = ["names", "all", "check", "undo", "cancel"])]
 pub struct Rebuild {
-    /// Fold everything into a scratch build and compare it with what serves
-    #[arg(long, required = true)]
+    /// The read models, such as timeline or sessions
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Every read model
+    #[arg(long)]
+    pub all: bool,
+    /// Change nothing: fold everything into a scratch build and compare it with what serves
+    #[arg(long)]
     pub check: bool,
-    /// One JSON object per projection and book
+    /// Let the build serve again that served before
+    #[arg(long, value_name = "NAME")]
+    pub undo: Option<String>,
+    /// Give up a rebuild, in whatever process it runs
+    #[arg(long, value_name = "NAME")]
+    pub cancel: Option<String>,
+    /// Switch though rows differ from those that serve
+    #[arg(long)]
+    pub accept_difference: bool,
+    /// Fold only what belongs to this session, where it serves
+    #[arg(long, value_name = "ID", requires = "names", conflicts_with_all = ["stream", "accept_difference"])]
+    pub session: Option<String>,
+    /// Fold only what belongs to this stream, which is outside of any session
+    #[arg(long, value_name = "ID", requires = "names", conflicts_with = "accept_difference")]
+    pub stream: Option<String>,
+    /// One JSON object per line
     #[arg(long)]
     pub json: bool,
+}
+
+/// What of read models.
+#[derive(Args, Clone)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Projections {
+    #[command(subcommand)]
+    command: Option<ProjectionsCommand>,
+    /// One JSON object per build and book
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is to be done about events in quarantine.
+#[derive(Subcommand, Clone)]
+enum ProjectionsCommand {
+    /// List the events that could not be taken in
+    #[command(after_help = "Example:\n  daybook projections quarantine --json")]
+    Quarantine(Json),
+    /// Try again to take an event in
+    #[command(after_help = "Example:\n  daybook projections retry timeline 42")]
+    Retry(EventInQuarantine),
+    /// Go on for good as if an event had not happened
+    #[command(after_help = "Example:\n  daybook projections skip timeline 42 --reason \"written by mistake\"")]
+    Skip {
+        #[command(flatten)]
+        event: EventInQuarantine,
+        /// Why it may be left out; recorded
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// An event in quarantine.
+#[derive(Args, Clone)]
+pub struct EventInQuarantine {
+    /// The projection that waits
+    pub projection: String,
+    /// The position of the event
+    pub position: i64,
+    /// Of the system book, and not of the one that holds the work
+    #[arg(long)]
+    pub system: bool,
 }
 
 /// How to answer.
@@ -220,10 +315,20 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Run(run) => crate::task::run(&place, &run).await,
         Command::Export(export) => crate::export::run(&place, &export).await,
         Command::Import(import) => crate::import::run(&place, &import).await,
+        Command::Erase(erase) => crate::erase::run(&place, &erase).await,
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,
         Command::Timeline(timeline) => crate::listing::timeline(&place, &timeline).await,
         Command::Audit(audit) => crate::audit::run(&place, audit).await,
-        Command::Rebuild(rebuild) => crate::rebuild::check(&place, rebuild.json).await,
+        Command::Rebuild(rebuild) if rebuild.session.is_some() || rebuild.stream.is_some() => {
+            crate::projection::rebuild_partition(&place, &rebuild).await
+        }
+        Command::Rebuild(rebuild) => crate::rebuild::run(&place, &rebuild).await,
+        Command::Projections(wanted) => match wanted.command {
+            None => crate::projection::list(&place, wanted.json).await,
+            Some(ProjectionsCommand::Quarantine(json)) => crate::projection::list_quarantine(&place, json.json).await,
+            Some(ProjectionsCommand::Retry(event)) => crate::projection::retry(&place, &event).await,
+            Some(ProjectionsCommand::Skip { event, reason }) => crate::projection::skip(&place, &event, &reason).await,
+        },
         Command::Doctor(json) => crate::doctor::doctor(json.json).await,
     }
 }

@@ -2,19 +2,22 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use access::Allowed;
 use anyhow::{Context, bail};
 use axum::Router;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::routing::get;
-use graphql::ModelProvider;
+use graphql::{ModelProvider, ReadSide};
 use tokio::net::TcpListener;
 use tower_http::compression::CompressionLayer;
 use tower_http::services::{ServeDir, ServeFile};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::cli::{OK, Place, Serve};
+use crate::health::Health;
+use crate::metrics::{self, Metrics};
 use crate::node::Node;
 use crate::provider::{self, HOW_TO_CHANGE};
 use crate::workers::Workers;
@@ -35,7 +38,8 @@ pub async fn demo(place: &Place, wanted: &Serve) -> anyhow::Result<u8> {
 
 async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> {
     let client = client_folder(wanted)?;
-    let node = Node::open(place).await?;
+    let mut node = Node::open(place).await?;
+    node.deploy();
     let provider = provider::open(&node.commands).await?;
     let shown = ModelProvider {
         provider: provider.name().to_owned(),
@@ -54,9 +58,11 @@ async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> 
         )
     })?;
     let address = listener.local_addr()?;
-    let schema = graphql::schema(node.commands.clone(), node.reader.clone(), node.runner.clone(), trees, shown);
+    let (reader, follower, rebuilder) = (node.reader.clone(), node.follower.clone(), node.rebuilder.clone());
+    let schema = graphql::schema(node.commands.clone(), ReadSide { reader, rebuilder, follower, trees }, shown);
     let allowed = Allowed { port: address.port(), hosts: wanted.allow_host.clone() };
-    let app = router(&node, schema, client, allowed);
+    let health = Health::new(node.pool.clone(), Duration::from_secs(wanted.stall_after));
+    let app = router(&node, schema, client, allowed, health);
     let link = node.access.demo_link(demo).await?;
     println!("listening on http://{address}");
     let host = wanted.allow_host.first().map_or_else(|| address.to_string(), Clone::clone);
@@ -64,7 +70,9 @@ async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> 
     if demo && !wanted.no_open {
         open_browser(&format!("http://{address}{link}"));
     }
-    axum::serve(listener, app).with_graceful_shutdown(asked_to_stop()).await?;
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(asked_to_stop())
+        .await?;
     workers.stop().await?;
     following.abort();
     node.sign().await;
@@ -72,16 +80,13 @@ async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> 
     Ok(OK)
 }
 
-fn router(node: &Node, schema: graphql::Schema, client: PathBuf, allowed: Allowed) -> Router {
+fn router(node: &Node, schema: graphql::Schema, client: PathBuf, allowed: Allowed, health: Health) -> Router {
     let header = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     let index = ServeFile::new(client.join("index.html"));
-    let pool = node.pool.clone();
-    let health = async move || match pool.acquire().await {
-        Ok(_) => (StatusCode::OK, "ok\n"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database cannot be reached\n"),
-    };
+    let metrics = Metrics { pool: node.pool.clone(), commands: node.commands.clone(), access: node.access.clone() };
     Router::new()
-        .route("/health", get(health))
+        .route("/health", get(async move || health.check().await))
+        .route("/metrics", get(metrics::answer).with_state(metrics))
         .merge(graphql::routes(schema, node.access.clone()))
         .merge(node.access.routes())
         .fallback_service(ServeDir::new(client).fallback(index))

@@ -23,6 +23,16 @@ impl Role {
     pub fn may_write(self) -> bool {
         matches!(self, Self::Admin | Self::Developer)
     }
+
+    /// Whether this role may change the installation itself.
+    pub fn may_administer(self) -> bool {
+        self == Self::Admin
+    }
+
+    /// Whether this role may look into the workings of the installation.
+    pub fn may_oversee(self) -> bool {
+        matches!(self, Self::Admin | Self::Auditor)
+    }
 }
 
 /// A signed-in person within one organisation.

@@ -3,13 +3,14 @@
 use async_graphql::{Enum, ErrorExtensions, Object};
 use commands::CommandError;
 use commands::log::AppendError;
+use domain::DecodeError;
 use domain::account::AccountError;
+use domain::quarantine::QuarantineError;
 use domain::run::RunRefusal;
 use domain::session::SessionError;
 use domain::text::TextError;
 use domain::workspace::WorkspaceError;
 use projections::WaitError;
-use projections::feed::FeedError;
 
 /// Every code that `extensions.code` can have.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub enum ErrorCode {
     Conflict,
     /// A decision that was made the other way already.
     AlreadyDecided,
+    /// Its content was erased.
+    Erased,
     /// The request id was used with other input.
     RequestReused,
     /// The model has no price.
@@ -42,6 +45,8 @@ pub enum ErrorCode {
     Contended,
     /// It is done, and the read models do not show it yet.
     NotYetVisible,
+    /// A later release wrote what this one cannot read: upgrade this process.
+    UpgradeRequired,
     /// The database cannot be reached.
     Unavailable,
     /// Daybook itself failed.
@@ -104,11 +109,6 @@ pub fn read(error: sqlx::Error) -> async_graphql::Error {
     command(CommandError::Database(error))
 }
 
-/// What a failed read of the log tells its caller.
-pub fn feed(error: FeedError) -> async_graphql::Error {
-    internal(&error)
-}
-
 /// A text outside its bounds.
 pub fn text(error: TextError) -> async_graphql::Error {
     refuse(ErrorCode::BadInput, error.to_string())
@@ -129,7 +129,13 @@ fn code(error: &CommandError) -> ErrorCode {
     match error {
         CommandError::Session(SessionError::Unknown)
         | CommandError::Run(RunRefusal::Unknown | RunRefusal::UnknownCall(_) | RunRefusal::UnknownApproval(_))
+        | CommandError::Quarantine(QuarantineError::Unknown { .. })
         | CommandError::Workspace(WorkspaceError::Unknown) => ErrorCode::NotFound,
+        CommandError::Erased
+        | CommandError::Session(SessionError::Erased)
+        | CommandError::Run(RunRefusal::Erased)
+        | CommandError::Workspace(WorkspaceError::Erased) => ErrorCode::Erased,
+        CommandError::Session(SessionError::NotYours) => ErrorCode::Forbidden,
         CommandError::Run(RunRefusal::AlreadyDecided { .. }) => ErrorCode::AlreadyDecided,
         CommandError::Run(RunRefusal::TooManyCalls) | CommandError::Workspace(WorkspaceError::PathLeaves(_)) => {
             ErrorCode::BadInput
@@ -137,11 +143,13 @@ fn code(error: &CommandError) -> ErrorCode {
         CommandError::Session(SessionError::Taken | SessionError::Imported)
         | CommandError::Workspace(WorkspaceError::Taken)
         | CommandError::User(_)
+        | CommandError::Quarantine(QuarantineError::Skipped { .. } | QuarantineError::TooMany)
         | CommandError::Run(
             RunRefusal::Taken
             | RunRefusal::Ended
             | RunRefusal::NotFailed
             | RunRefusal::Imported
+            | RunRefusal::StillOpen(_)
             | RunRefusal::StepOver
             | RunRefusal::CallOver(_)
             | RunRefusal::ApprovalClosed(_)
@@ -150,11 +158,19 @@ fn code(error: &CommandError) -> ErrorCode {
         | CommandError::Account(AccountError::NotReserved(_) | AccountError::Taken(_) | AccountError::OtherPrice(_)) => {
             ErrorCode::Conflict
         }
-        CommandError::Account(AccountError::Overflow(_)) | CommandError::Model(_) => ErrorCode::BadInput,
+        CommandError::Account(AccountError::Overflow(_))
+        | CommandError::Quarantine(QuarantineError::NoReason)
+        | CommandError::Model(_) => ErrorCode::BadInput,
         CommandError::Append(AppendError::RequestReused) => ErrorCode::RequestReused,
         CommandError::Append(AppendError::Conflict(_)) | CommandError::Contended => ErrorCode::Contended,
         CommandError::Append(AppendError::Unavailable) => ErrorCode::Unavailable,
-        CommandError::Append(AppendError::Refused(_)) | CommandError::Decode(_) => ErrorCode::Internal,
+        CommandError::Append(AppendError::Unknown { .. }) | CommandError::Decode(DecodeError::Unknown { .. }) => {
+            ErrorCode::UpgradeRequired
+        }
+        CommandError::Append(AppendError::Malformed(_)) => ErrorCode::BadInput,
+        CommandError::Append(AppendError::Refused(_)) | CommandError::Decode(DecodeError::Malformed { .. }) => {
+            ErrorCode::Internal
+        }
         CommandError::Unpriced(_) => ErrorCode::Unpriced,
         CommandError::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => ErrorCode::Unavailable,
         CommandError::Database(_) => ErrorCode::Internal,

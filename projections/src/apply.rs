@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use domain::{BookId, Event};
 use futures::future::BoxFuture;
-use sqlx::{Executor, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::column::{Type, arrays};
-use crate::feed::{self, Body, FeedError, Partition, Recorded};
+use crate::feed::{Body, FeedError, Partition, Recorded};
 use crate::projection::Projection;
+use crate::rebuild::Bulk;
 
 /// Why events could not be taken in.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,23 @@ pub enum ApplyError {
     },
 }
 
+/// Why a database refuses a row, by the class of the error's code: bad data, a broken constraint, a row that is too
+/// large, an error that a trigger raised. Everything else says nothing about the event.
+const REFUSALS: [&str; 4] = ["22", "23", "54", "P0"];
+
+impl ApplyError {
+    /// Whether it is an event's fault, and not one of the connection or of the server.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Poison { .. } => true,
+            Self::Database(error) => {
+                let code = error.as_database_error().and_then(|error| error.code());
+                code.is_some_and(|code| REFUSALS.iter().any(|class| code.starts_with(class)))
+            }
+        }
+    }
+}
+
 impl From<FeedError> for ApplyError {
     fn from(FeedError::Database(error): FeedError) -> Self {
         Self::Database(error)
@@ -37,11 +56,13 @@ impl From<FeedError> for ApplyError {
 }
 
 /// A projection without its types.
-pub trait Apply: Send + Sync {
+pub trait Apply: Bulk + Send + Sync {
     /// The projection's name.
     fn name(&self) -> &'static str;
     /// The projection's version.
     fn version(&self) -> i32;
+    /// Whether it stops in a book at an event that it cannot take in.
+    fn stops(&self) -> bool;
     /// Makes the table, its indexes and constraints.
     fn create<'a>(&'a self, db: &'a mut PgConnection, schema: &'a str) -> BoxFuture<'a, sqlx::Result<()>>;
     /// Takes in events of one book, in order.
@@ -52,7 +73,15 @@ pub trait Apply: Send + Sync {
         book_id: BookId,
         events: &'a [Recorded],
     ) -> BoxFuture<'a, Result<(), ApplyError>>;
-    /// Folds one partition anew from the log, up to a position, in place of whatever rows it has.
+    /// Removes the rows of a partition.
+    fn clear<'a>(
+        &'a self,
+        db: &'a mut PgConnection,
+        schema: &'a str,
+        partition: Partition,
+    ) -> BoxFuture<'a, sqlx::Result<()>>;
+    /// Folds one partition anew from the log, up to a position, in place of whatever rows it has. What was skipped is
+    /// left out; where it cannot go all the way, it waits in quarantine.
     fn refold<'a>(
         &'a self,
         db: &'a mut PgConnection,
@@ -80,17 +109,14 @@ impl<P: Projection> Apply for Of<P> {
         P::VERSION
     }
 
+    fn stops(&self) -> bool {
+        P::MONEY
+    }
+
     fn create<'a>(&'a self, db: &'a mut PgConnection, schema: &'a str) -> BoxFuture<'a, sqlx::Result<()>> {
         Box::pin(async move {
-            db.execute(create_table::<P>(schema).as_str()).await?;
-            // What belongs to one session is read, and folded anew, together.
-            let partition =
-                format!("CREATE INDEX ON {} (book_id, partition_id, {})", table::<P>(schema), names::<P>(P::KEY));
-            db.execute(partition.as_str()).await?;
-            for extra in P::EXTRA {
-                db.execute(extra.replace("{table}", &table::<P>(schema)).replace("{schema}", schema).as_str()).await?;
-            }
-            Ok(())
+            self.create_bare(db, schema).await?;
+            self.complete(db, schema).await
         })
     }
 
@@ -104,6 +130,18 @@ impl<P: Projection> Apply for Of<P> {
         Box::pin(apply::<P>(db, schema, book_id, events))
     }
 
+    fn clear<'a>(
+        &'a self,
+        db: &'a mut PgConnection,
+        schema: &'a str,
+        partition: Partition,
+    ) -> BoxFuture<'a, sqlx::Result<()>> {
+        Box::pin(async move {
+            let sql = format!("DELETE FROM {} WHERE book_id = $1 AND partition_id = $2", table::<P>(schema));
+            sqlx::query(&sql).bind(partition.book_id.uuid()).bind(partition.id).execute(db).await.map(|_| ())
+        })
+    }
+
     fn refold<'a>(
         &'a self,
         db: &'a mut PgConnection,
@@ -111,17 +149,7 @@ impl<P: Projection> Apply for Of<P> {
         partition: Partition,
         to: i64,
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
-        Box::pin(async move {
-            let sql = format!("DELETE FROM {} WHERE book_id = $1 AND partition_id = $2", table::<P>(schema));
-            sqlx::query(&sql).bind(partition.book_id.uuid()).bind(partition.id).execute(&mut *db).await?;
-            let mut at = 0;
-            loop {
-                let events = feed::partition_page(db, partition, at..to).await?;
-                let Some(last) = events.last() else { return Ok(()) };
-                at = last.position;
-                apply::<P>(db, schema, partition.book_id, &events).await?;
-            }
-        })
+        Box::pin(async move { crate::post::refold(db, self, schema, partition, to).await.map(|_| ()) })
     }
 }
 
@@ -134,7 +162,7 @@ async fn apply<P: Projection>(
     let mut touched: BTreeMap<P::Key, Vec<&Recorded>> = BTreeMap::new();
     for event in events {
         readable::<P>(event)?;
-        for key in P::keys(event) {
+        for key in guarded(event, || P::keys(event))? {
             touched.entry(key).or_default().push(event);
         }
     }
@@ -149,7 +177,7 @@ async fn apply<P: Projection>(
         let mut row = old.clone();
         let partition_id = events[0].partition().id;
         for event in events {
-            P::fold(&mut row, &key, event);
+            guarded(event, || P::fold(&mut row, &key, event))?;
         }
         match row {
             Some(row) if old.as_ref() != Some(&row) => written.push((partition_id, key, row)),
@@ -160,6 +188,15 @@ async fn apply<P: Projection>(
     write::<P>(db, schema, book_id, &written).await?;
     remove::<P>(db, schema, book_id, &removed).await?;
     Ok(())
+}
+
+/// A fold that panics says that the event cannot be taken in; it must not end the task that posts everything else.
+pub(crate) fn guarded<T>(event: &Recorded, fold: impl FnOnce() -> T) -> Result<T, ApplyError> {
+    catch_unwind(AssertUnwindSafe(fold)).map_err(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        let reason = format!("the fold panicked: {}", words.unwrap_or("it does not say why"));
+        ApplyError::Poison { position: event.position, partition: event.partition(), reason }
+    })
 }
 
 /// Refuses an event that the projection would have to look at and cannot. One whose name is not known may concern all.
@@ -252,21 +289,19 @@ async fn remove<P: Projection>(
     query.execute(db).await.map(|_| ())
 }
 
-fn create_table<P: Projection>(schema: &str) -> String {
+/// The statement that makes the table, without indexes and constraints.
+pub(crate) fn create_table<P: Projection>(schema: &str) -> String {
     let columns: Vec<_> = P::COLUMNS.iter().map(|c| format!("{} {}", c.name, c.holds.sql())).collect();
-    format!(
-        "CREATE TABLE {} (book_id uuid, partition_id uuid NOT NULL, {}, PRIMARY KEY (book_id, {}))",
-        table::<P>(schema),
-        columns.join(", "),
-        names::<P>(P::KEY)
-    )
+    format!("CREATE TABLE {} (book_id uuid, partition_id uuid NOT NULL, {})", table::<P>(schema), columns.join(", "))
 }
 
-fn table<P: Projection>(schema: &str) -> String {
+/// The table of a build.
+pub(crate) fn table<P: Projection>(schema: &str) -> String {
     format!("{schema}.{}", P::NAME)
 }
 
-fn names<P: Projection>(first: usize) -> String {
+/// The names of the first columns.
+pub(crate) fn names<P: Projection>(first: usize) -> String {
     P::COLUMNS[..first].iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
 }
 

@@ -9,8 +9,10 @@ use sqlx::{Connection, PgConnection, Row};
 
 use crate::apply::{Apply, ApplyError};
 use crate::build::{self, Build};
-use crate::feed::{self, PAGE};
+use crate::feed::{self, PAGE, Partition};
+use crate::post::{UpTo, refold};
 use crate::projection;
+use crate::quarantine::Standing;
 use crate::runner::{lock_book, post};
 
 /// How one projection compares in one book.
@@ -81,7 +83,15 @@ async fn compare(
             .bind(book_id.uuid())
             .fetch_one(&mut *tx)
             .await?;
-        let position = fold_to(&mut tx, projection, scratch, book_id, near..at.get("position")).await?;
+        let mut position = at.get("position");
+        if feed::erased_after(&mut tx, book_id, position).await? {
+            // What serves was folded before the content went. Past the erasure both have read the same.
+            let (head, _) = feed::head(&mut tx, book_id).await?;
+            let serving = Build { position, ..serving.clone() };
+            position = fold_to(&mut tx, projection, &serving, book_id, position..head).await?;
+        }
+        let position = fold_to(&mut tx, projection, scratch, book_id, near..position).await?;
+        wait_alike(&mut tx, projection, [&serving.schema, &scratch.schema], book_id, position).await?;
         let (serving_rows, serving_digest) = digest(&mut tx, &serving, book_id).await?;
         let (rebuilt_rows, rebuilt_digest) = digest(&mut tx, scratch, book_id).await?;
         tx.commit().await?;
@@ -97,7 +107,8 @@ async fn compare(
     Ok(comparisons)
 }
 
-async fn fold_to(
+/// Posts the events after one position and up to another, where the build stands.
+pub(crate) async fn fold_to(
     db: &mut PgConnection,
     projection: &dyn Apply,
     scratch: &Build,
@@ -109,17 +120,36 @@ async fn fold_to(
         let events = feed::page(db, book_id, at, PAGE.min(to - at)).await?;
         let Some(last) = events.last().map(|event| event.position) else { break };
         let mut tx = db.begin().await?;
-        post(&mut tx, projection, &Build { position: at, ..scratch.clone() }, &events).await?;
+        let reached = post(&mut tx, projection, &Build { position: at, ..scratch.clone() }, &events).await?;
         tx.commit().await?;
-        at = last;
+        at = reached;
+        if reached < last {
+            break;
+        }
     }
     Ok(at)
 }
 
+/// Lets those partitions wait in the scratch build that wait in the serving one: a table may refuse what another takes.
+pub(crate) async fn wait_alike(
+    db: &mut PgConnection,
+    projection: &dyn Apply,
+    [serving, scratch]: [&str; 2],
+    book_id: BookId,
+    position: i64,
+) -> Result<(), ApplyError> {
+    let standing = Standing::load(db, book_id).await?;
+    for (id, entry) in standing.entries(serving).filter(|(_, entry)| !entry.stops && entry.position <= position) {
+        let to = UpTo { position: entry.position - 1, orders: position };
+        refold(db, projection, scratch, Partition { book_id, id }, to).await?;
+    }
+    Ok(())
+}
+
 /// The number of rows, and the sum of a 64-bit hash of each: the same whatever their order.
-async fn digest(db: &mut PgConnection, build: &Build, book_id: BookId) -> sqlx::Result<(i64, String)> {
+pub(crate) async fn digest(db: &mut PgConnection, build: &Build, book_id: BookId) -> sqlx::Result<(i64, String)> {
     let sql = format!(
-        "SELECT count(*) AS n, coalesce(sum(('x' || left(md5(t::text), 16))::bit(64)::bigint::numeric), 0)::text AS digest \
+        "SELECT count(*) AS n, coalesce(sum(hash_record_extended(t, 0)), 0)::text AS digest \
          FROM {}.{} t WHERE book_id = $1",
         build.schema, build.projection
     );

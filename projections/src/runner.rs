@@ -1,25 +1,31 @@
 //! Posts events into read tables: finds books that have grown, reads each page once, and commits rows and checkpoints
 //! of all projections together. Any process may run one; a lock per book makes them take turns.
 
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use domain::BookId;
+use domain::{BookId, WorkerId};
 use futures::StreamExt;
 use sqlx::postgres::{PgListener, PgPool};
-use sqlx::{Acquire, PgConnection, Row};
+use sqlx::{Connection, PgConnection, Row};
 use tokio::sync::{Notify, watch};
 
 use crate::apply::{Apply, ApplyError};
 use crate::build::{self, Build};
-use crate::feed::{self, FeedError, PAGE, Recorded};
-use crate::projection;
+use crate::feed::{self, FeedError, PAGE, Partition};
+pub(crate) use crate::post::post;
+use crate::post::{Posting, note_error, refold};
+use crate::projection::{self, Applier};
+use crate::quarantine::{RELEASE, Standing};
 
 /// How often the runner looks without having been woken. Wake-ups are hints; this look is the truth.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many books are posted at once; each takes a connection.
 const BOOKS_AT_ONCE: usize = 4;
+/// A lock that whoever posts shares, and whoever switches builds has alone; the number only has to be always the same.
+const POSTING_LOCK: i64 = 0x6461_7962_6f6f_6b02;
 /// The channel on which appends are announced.
 const CHANNEL: &str = "daybook_log";
 
@@ -33,8 +39,11 @@ struct Shared {
     pool: PgPool,
     projections: Vec<Box<dyn Apply>>,
     progress: watch::Sender<HashMap<BookId, i64>>,
-    /// Builds that failed in a book, by schema. They are tried again at every look.
-    stopped: Mutex<BTreeSet<(String, BookId)>>,
+    /// Builds that failed or stopped in a book, by schema, until they have caught up with the others. Nobody waits for
+    /// them.
+    left_behind: Mutex<BTreeSet<(String, BookId)>>,
+    /// This process's heartbeat, where it has one.
+    worker_id: OnceLock<WorkerId>,
     wake: Notify,
 }
 
@@ -46,16 +55,53 @@ pub enum WaitError {
     TimedOut(i64),
 }
 
+/// Why a partition was not folded anew.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// No build of that name serves here.
+    #[error("there is no projection {0} that serves in this version")]
+    Unknown(String),
+    /// The log could not be folded; the rows are as they were.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
 impl Runner {
     /// Makes sure that every projection has a build.
     pub async fn open(pool: PgPool) -> sqlx::Result<Self> {
-        let projections = projection::all();
+        Self::open_with(pool, projection::all()).await
+    }
+
+    /// The same with projections of one's own.
+    pub async fn open_with(pool: PgPool, projections: Vec<Applier>) -> sqlx::Result<Self> {
         let mut db = pool.acquire().await?;
         build::ensure(&mut db, &projections).await?;
         drop(db);
-        let (progress, stopped, wake) = (watch::Sender::new(HashMap::new()), Mutex::default(), Notify::new());
-        let shared = Shared { pool, projections, progress, stopped, wake };
+        let shared = Shared {
+            pool,
+            projections,
+            progress: watch::Sender::new(HashMap::new()),
+            left_behind: Mutex::default(),
+            worker_id: OnceLock::new(),
+            wake: Notify::new(),
+        };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The pool that it works with.
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.shared.pool
+    }
+
+    /// The projections of this release.
+    pub(crate) fn projections(&self) -> &[Applier] {
+        &self.shared.projections
+    }
+
+    /// Says whose heartbeat is this process's: what it posts carries this id.
+    pub fn works_as(&self, worker_id: WorkerId) {
+        // A process has one heartbeat; the first one stays.
+        let _ = self.shared.worker_id.set(worker_id);
     }
 
     /// Looks now: the log has grown.
@@ -89,11 +135,22 @@ impl Runner {
     /// Brings every book up to date.
     pub async fn catch_up(&self) -> Result<(), FeedError> {
         let mut db = self.shared.pool.acquire().await?;
+        let own = self.shared.projections.iter();
+        let (names, versions): (Vec<_>, Vec<_>) = own.map(|own| (own.name(), own.version())).unzip();
+        // What stopped waits for an order, which is an event, or for a release that has not tried it yet.
         let books = sqlx::query(
             "SELECT h.book_id, h.position, EXISTS (SELECT 1 FROM builds b \
-             LEFT JOIN checkpoints c ON c.schema_name = b.schema_name AND c.book_id = h.book_id \
-             WHERE b.state IN ('serving', 'following') AND coalesce(c.position, 0) < h.position) AS behind FROM book_heads h",
+               LEFT JOIN checkpoints c ON c.schema_name = b.schema_name AND c.book_id = h.book_id \
+               LEFT JOIN LATERAL (SELECT bool_or(q.stops) AS stops, bool_or(NOT q.tried_by @> ARRAY[$3::text]) AS due \
+                 FROM quarantine q WHERE q.schema_name = b.schema_name AND q.book_id = h.book_id) q ON true \
+               WHERE b.state IN ('serving', 'following') \
+               AND (b.projection, b.version) IN (SELECT * FROM unnest($1::text[], $2::integer[])) \
+               AND (q.due OR coalesce(c.position, 0) < h.position AND NOT coalesce(q.stops, false))) AS behind \
+             FROM book_heads h",
         )
+        .bind(names)
+        .bind(versions)
+        .bind(RELEASE)
         .fetch_all(&mut *db)
         .await?;
         drop(db);
@@ -119,33 +176,96 @@ impl Runner {
         let mut builds = build::following(&mut tx, book_id).await?;
         // What another release serves is for that release to post.
         builds.retain(|build| self.projection(build).is_some());
-        let from = self.reached(&builds, book_id);
-        let events = feed::page(&mut tx, book_id, from, PAGE).await?;
-        let to = events.last().map_or(from, |event| event.position);
+        let mut standing = Standing::load(&mut tx, book_id).await?;
+        let mut failed = self.try_again(&mut tx, book_id, &builds, &mut standing).await?;
+        // Builds that stand at one position read one page together; who fell behind has one of its own.
+        let mut pages = BTreeMap::new();
+        for build in &builds {
+            if let Entry::Vacant(page) = pages.entry(build.position) {
+                page.insert(feed::page(&mut tx, book_id, build.position, PAGE).await?);
+            }
+        }
+        // The log grows while pages are read one after the other; those that reach its end stop at the same one.
+        let ended = pages.iter().filter(|(_, page)| (page.len() as i64) < PAGE);
+        if let Some(end) = ended.map(|(at, page)| page.last().map_or(*at, |last| last.position)).min() {
+            pages.values_mut().for_each(|page| page.truncate(page.partition_point(|event| event.position <= end)));
+        }
+        let mut more = false;
         for build in &mut builds {
-            let Some(projection) = self.projection(build) else { continue };
-            let at = build.position;
-            // One that stopped earlier is tried again from where it stopped.
-            let own = if at < from { feed::page(&mut tx, book_id, at, PAGE).await? } else { vec![] };
-            let page = if at < from { &own } else { &events };
-            let news = &page[page.partition_point(|event| event.position <= at)..];
-            let mut savepoint = tx.begin().await?;
-            match post(&mut savepoint, projection, build, news).await {
-                Ok(()) => {
-                    savepoint.commit().await?;
-                    build.position = news.last().map_or(at, |event| event.position);
-                    self.stopped(&build.schema, book_id, build.position < from);
+            let Some(projection) = self.projection(build).filter(|_| !failed.contains(&build.schema)) else { continue };
+            let page = &pages[&build.position];
+            let posting =
+                Posting { projection, build, standing: &standing, worker_id: self.shared.worker_id.get().copied() };
+            match posting.post(&mut tx, page).await {
+                Ok(reached) => {
+                    let stopped = page.last().is_some_and(|last| reached < last.position);
+                    more |= !stopped && page.len() as i64 == PAGE;
+                    build.position = reached;
+                    if stopped {
+                        failed.insert(build.schema.clone());
+                    }
                 }
                 Err(error) => {
-                    tracing::error!(%error, projection = build.projection, %book_id, after = at, "a projection stopped");
-                    savepoint.rollback().await?;
-                    self.stopped(&build.schema, book_id, true);
+                    tracing::error!(%error, projection = build.projection, %book_id, after = build.position, "a projection failed");
+                    note_error(&mut tx, &build.schema, book_id, &error.to_string()).await?;
+                    failed.insert(build.schema.clone());
                 }
             }
         }
         tx.commit().await?;
-        self.publish(book_id, self.reached(&builds, book_id));
-        Ok(to > from && events.len() as i64 == PAGE)
+        self.publish(book_id, self.reached(&builds, book_id, failed));
+        Ok(more)
+    }
+
+    /// Tries again what waits and is due; answers the builds that stay where they are.
+    async fn try_again(
+        &self,
+        db: &mut PgConnection,
+        book_id: BookId,
+        builds: &[Build],
+        standing: &mut Standing,
+    ) -> sqlx::Result<BTreeSet<String>> {
+        let mut stay = BTreeSet::new();
+        for build in builds {
+            let Some(projection) = self.projection(build) else { continue };
+            let due = standing.due(&build.projection, &build.schema);
+            if standing.stop(&build.schema).is_some() && !due.iter().any(|(_, stops)| *stops) {
+                stay.insert(build.schema.clone());
+            }
+            // A build that stopped is tried by posting on; a partition is folded anew.
+            for (id, _) in due.into_iter().filter(|(_, stops)| !stops) {
+                let mut savepoint = db.begin().await?;
+                let partition = Partition { book_id, id };
+                match refold(&mut savepoint, projection, &build.schema, partition, build.position).await {
+                    Ok(waits) => {
+                        savepoint.commit().await?;
+                        if waits.is_none() {
+                            standing.forget(&build.schema, id);
+                        }
+                    }
+                    Err(error) => {
+                        savepoint.rollback().await?;
+                        tracing::error!(%error, build = build.schema, partition = %id, "trying again failed");
+                        stay.insert(build.schema.clone());
+                    }
+                }
+            }
+        }
+        Ok(stay)
+    }
+
+    /// Folds one partition of a serving build anew from the log; whoever reads meanwhile sees the old rows or the new
+    /// ones. Answers the event at which it waits in quarantine, if it does.
+    pub async fn rebuild_partition(&self, name: &str, partition: Partition) -> Result<Option<i64>, RebuildError> {
+        let mut tx = self.shared.pool.begin().await.map_err(ApplyError::Database)?;
+        lock_book(&mut tx, partition.book_id).await.map_err(ApplyError::Database)?;
+        let builds = build::following(&mut tx, partition.book_id).await.map_err(ApplyError::Database)?;
+        let serving = builds.iter().find(|build| build.serving && build.projection == name);
+        let found = serving.and_then(|build| Some((build, self.projection(build)?)));
+        let (build, projection) = found.ok_or_else(|| RebuildError::Unknown(name.to_owned()))?;
+        let waits = refold(&mut tx, projection, &build.schema, partition, build.position).await?;
+        tx.commit().await.map_err(ApplyError::Database)?;
+        Ok(waits)
     }
 
     /// The projection whose rows a build holds, if this release has it.
@@ -154,23 +274,18 @@ impl Runner {
         own.find(|projection| projection.name() == build.projection && projection.version() == build.version)
     }
 
-    /// How far the builds that serve have come in a book; one that stopped does not hold up the others.
-    fn reached(&self, builds: &[Build], book_id: BookId) -> i64 {
-        let stopped = self.shared.stopped.lock().expect("no holder panics");
+    /// How far the builds that serve have come in a book. Those that failed or stopped hold nobody up, nor do they
+    /// until they have caught up with the others.
+    fn reached(&self, builds: &[Build], book_id: BookId, failed: BTreeSet<String>) -> i64 {
+        let mut left_behind = self.shared.left_behind.lock().expect("no holder panics");
         let serving = || builds.iter().filter(|build| build.serving);
-        let healthy = serving().filter(|build| !stopped.contains(&(build.schema.clone(), book_id)));
-        let reached = healthy.map(|build| build.position).min();
-        reached.or_else(|| serving().map(|build| build.position).min()).unwrap_or(0)
-    }
-
-    fn stopped(&self, schema: &str, book_id: BookId, stopped: bool) {
-        let mut all = self.shared.stopped.lock().expect("no holder panics");
-        let key = (schema.to_owned(), book_id);
-        if stopped {
-            all.insert(key)
-        } else {
-            all.remove(&key)
-        };
+        let front = serving().map(|build| build.position).max().unwrap_or(0);
+        for build in serving().filter(|build| build.position >= front && !failed.contains(&build.schema)) {
+            left_behind.remove(&(build.schema.clone(), book_id));
+        }
+        left_behind.extend(failed.into_iter().map(|schema| (schema, book_id)));
+        let healthy = serving().filter(|build| !left_behind.contains(&(build.schema.clone(), book_id)));
+        healthy.map(|build| build.position).min().unwrap_or(front)
     }
 
     fn publish(&self, book_id: BookId, position: i64) {
@@ -189,37 +304,20 @@ impl Runner {
     }
 }
 
-/// Makes whoever posts to a book take turns, across processes, until the transaction ends.
+/// Makes whoever posts to a book take turns, across processes, until the transaction ends; and keeps builds from being
+/// switched meanwhile.
 pub(crate) async fn lock_book(db: &mut PgConnection, book_id: BookId) -> sqlx::Result<()> {
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0)), pg_advisory_xact_lock_shared($2)")
         .bind(book_id.uuid())
+        .bind(POSTING_LOCK)
         .execute(db)
         .await
         .map(|_| ())
 }
 
-/// Takes events into one build and moves its checkpoint from where it was, or fails whole.
-pub(crate) async fn post(
-    db: &mut PgConnection,
-    projection: &dyn Apply,
-    build: &Build,
-    events: &[Recorded],
-) -> Result<(), ApplyError> {
-    let Some(Recorded { position: last, book_id, .. }) = events.last() else { return Ok(()) };
-    let (last, book_id) = (*last, *book_id);
-    projection.apply(db, &build.schema, book_id, events).await?;
-    let moved = sqlx::query(
-        "INSERT INTO checkpoints (schema_name, book_id, position) VALUES ($1, $2, $4) \
-         ON CONFLICT (schema_name, book_id) DO UPDATE SET position = EXCLUDED.position WHERE checkpoints.position = $3",
-    )
-    .bind(&build.schema)
-    .bind(book_id.uuid())
-    .bind(build.position)
-    .bind(last)
-    .execute(db)
-    .await?
-    .rows_affected();
-    if moved == 1 { Ok(()) } else { Err(ApplyError::Database(sqlx::Error::RowNotFound)) }
+/// Keeps everybody from posting until the transaction ends.
+pub(crate) async fn lock_posting(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(POSTING_LOCK).execute(db).await.map(|_| ())
 }
 
 async fn listen(pool: &PgPool) -> Option<PgListener> {

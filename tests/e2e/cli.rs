@@ -68,13 +68,14 @@ async fn nobody_at_the_terminal_is_a_no() {
 #[tokio::test]
 async fn each_command_says_how_it_is_used() {
     let studio = Studio::idle().await;
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 21] = [
         &[],
         &["demo"],
         &["serve"],
         &["run"],
         &["import"],
         &["export"],
+        &["erase"],
         &["sessions"],
         &["timeline"],
         &["audit"],
@@ -84,6 +85,10 @@ async fn each_command_says_how_it_is_used() {
         &["audit", "consistency"],
         &["audit", "key"],
         &["rebuild"],
+        &["projections"],
+        &["projections", "quarantine"],
+        &["projections", "retry"],
+        &["projections", "skip"],
         &["doctor"],
     ];
     for command in commands {

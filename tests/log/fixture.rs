@@ -13,7 +13,7 @@ use domain::run::{
 };
 use domain::session::{Delivery, ImportSource, MessageReceived, Origin, SessionStarted};
 use domain::workspace::{FileChange, FileCreated};
-use domain::{BookId, Content, Event, NanoUsd, Role, Sha256, Viewer};
+use domain::{BookId, Content, Event, NanoUsd, Role, Sha256, Timestamp, Viewer, chain};
 use projections::Recorded;
 use sqlx::{ConnectOptions, PgConnection, Row};
 use uuid::Uuid;
@@ -209,6 +209,81 @@ fn requested(
         limits: Limits::default(),
         requested_at: domain::Timestamp::UNIX_EPOCH,
     }
+}
+
+/// An event as another release might write it.
+pub struct Foreign<'a> {
+    pub stream_id: Uuid,
+    pub session_id: Option<Uuid>,
+    pub event_type: &'a str,
+    pub event_version: i16,
+    pub payload: &'a str,
+}
+
+/// Writes what this release would not: the chain holds, and the head moves. Answers its position.
+pub async fn write_foreign(database: &Database, book_id: BookId, event: Foreign<'_>) -> i64 {
+    let mut db = superuser(database).await;
+    let mut tx = sqlx::Connection::begin(&mut db).await.expect("the database answers");
+    let head = sqlx::query("SELECT position, hash, recorded_at FROM book_heads WHERE book_id = $1 FOR UPDATE");
+    let head = head.bind(book_id.uuid()).fetch_one(&mut *tx).await.expect("the book has events");
+    let at: Timestamp = head.get::<Timestamp, _>("recorded_at") + chrono::TimeDelta::microseconds(1);
+    let last = sqlx::query("SELECT coalesce(max(sequence), 0) FROM events WHERE book_id = $1 AND stream_id = $2");
+    let last: i64 =
+        last.bind(book_id.uuid()).bind(event.stream_id).fetch_one(&mut *tx).await.expect("it counts").get(0);
+    let header = chain::Header {
+        book_id,
+        position: head.get::<i64, _>("position") + 1,
+        stream_id: event.stream_id,
+        sequence: last + 1,
+        session_id: event.session_id,
+        event_id: new_id(),
+        event_type: event.event_type,
+        event_version: event.event_version,
+        occurred_at: at,
+        recorded_at: at,
+        actor_id: "a later release",
+        correlation_id: None,
+        causation_id: None,
+        request_id: None,
+        request_hash: None,
+        metadata: "{}",
+    };
+    let salt = [7; chain::SALT_BYTES];
+    let commitment = chain::commitment(&salt, event.payload.as_bytes());
+    let before: Vec<u8> = head.get("hash");
+    let hash = chain::hash(&before.try_into().expect("a hash has 32 bytes"), &header, &commitment);
+    sqlx::query(
+        "INSERT INTO events (book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version, \
+           occurred_at, recorded_at, actor_id, payload, metadata, salt, commitment, hash) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11::text::json, '{}', $12, $13, $14)",
+    )
+    .bind(book_id.uuid())
+    .bind(header.position)
+    .bind(header.stream_id)
+    .bind(header.sequence)
+    .bind(header.session_id)
+    .bind(header.event_id.uuid())
+    .bind(header.event_type)
+    .bind(header.event_version)
+    .bind(at)
+    .bind(header.actor_id)
+    .bind(event.payload)
+    .bind(&salt[..])
+    .bind(&commitment[..])
+    .bind(&hash[..])
+    .execute(&mut *tx)
+    .await
+    .expect("the row is right");
+    sqlx::query("UPDATE book_heads SET position = $2, hash = $3, recorded_at = $4 WHERE book_id = $1")
+        .bind(book_id.uuid())
+        .bind(header.position)
+        .bind(&hash[..])
+        .bind(at)
+        .execute(&mut *tx)
+        .await
+        .expect("the head moves");
+    tx.commit().await.expect("the event is durable");
+    header.position
 }
 
 /// A book beside the one of the installation.

@@ -12,9 +12,10 @@ mod sequencer;
 mod settle;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::chain::Hash;
-use domain::{BookId, Event, RequestId, Timestamp};
+use domain::{BookId, DecodeError, Event, RequestId, Timestamp};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
@@ -112,12 +113,32 @@ pub enum AppendError {
     /// The request id was used for something else.
     #[error("this request id was used before, with other input")]
     RequestReused,
+    /// A type or version that this release does not know: it could neither read nor fold it.
+    #[error("event type {name} version {version} is unknown to this release: it is not appended")]
+    Unknown {
+        /// `noun.verb_past`.
+        name: String,
+        /// 1 and up.
+        version: i16,
+    },
+    /// A payload that does not have the shape of its type.
+    #[error("{0}: it is not appended")]
+    Malformed(String),
     /// The database refuses the row itself.
     #[error("the database refuses an event: {0}")]
     Refused(String),
     /// The database cannot be reached, or cannot write; whether the append is in is unknown until it can.
     #[error("the database cannot be reached or cannot write: ask again with the same request id")]
     Unavailable,
+}
+
+/// The door for an event that comes as text, such as from an export: what this release does not know stays outside, and
+/// what is of an older version comes in the present shape.
+pub fn admit(name: &str, version: i16, payload: &str) -> Result<Event, AppendError> {
+    Event::decode(name, version, payload).map_err(|error| match error {
+        DecodeError::Unknown { name, version } => AppendError::Unknown { name, version },
+        malformed @ DecodeError::Malformed { .. } => AppendError::Malformed(malformed.to_string()),
+    })
 }
 
 /// A book has grown to this position.
@@ -136,6 +157,7 @@ pub struct Log {
     tips: broadcast::Sender<Tip>,
     pool: PgPool,
     clock: Clock,
+    appends: Arc<AtomicU64>,
 }
 
 /// Where the present moment comes from.
@@ -156,7 +178,7 @@ impl Log {
         let (tips, _) = broadcast::channel(TIPS);
         let sequencer = sequencer::Sequencer::new(options, tips.clone(), clock.clone());
         tokio::spawn(sequencer.run(queue));
-        Self { jobs, tips, pool, clock }
+        Self { jobs, tips, pool, clock, appends: Arc::default() }
     }
 
     /// Appends, and answers when the events are durable.
@@ -178,7 +200,16 @@ impl Log {
             return Err(AppendError::Refused("an append has at least one event".into()));
         }
         self.jobs.send(Job { append, sealed, answer }).await.map_err(|_| AppendError::Unavailable)?;
-        answered.await.unwrap_or(Err(AppendError::Unavailable))
+        let answer = answered.await.unwrap_or(Err(AppendError::Unavailable));
+        if answer.as_ref().is_ok_and(|appended| !appended.repeated) {
+            self.appends.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// How many appends of this process are in the log.
+    pub fn appends(&self) -> u64 {
+        self.appends.load(Ordering::Relaxed)
     }
 
     /// Hears of every append of this process. Hints only: the truth is read by position.
@@ -201,7 +232,7 @@ impl Log {
         let mut connection = self.pool.acquire().await?;
         match cache::look_up_request(&mut connection, book_id, request.id).await? {
             None => Ok(None),
-            Some(known) if known.hash == request.hash => Ok(Some(known.appended)),
+            Some(known) if known.is(&request.hash) => Ok(Some(known.appended)),
             Some(_) => Err(AppendError::RequestReused.into()),
         }
     }

@@ -60,6 +60,8 @@ pub(super) struct Sealed {
     commitment: Hash,
     /// Boxed, because few events have one.
     provenance: Option<Box<Provenance>>,
+    /// What the request asked, keyed by the salt; on the first event of an append only.
+    request_hash: Option<Hash>,
 }
 
 /// The random bytes of one event: its salt, and what is random in its id.
@@ -75,7 +77,13 @@ pub(super) fn seal(append: &Append, provenances: Vec<Provenance>, now: Timestamp
     let (random, _) = random.as_chunks::<RANDOM_BYTES>();
     let provenances = provenances.into_iter().map(|from| Some(Box::new(from))).chain(std::iter::repeat_with(|| None));
     let sealed = events().zip(random).zip(provenances);
-    sealed.map(|((event, random), from)| Sealed { provenance: from, ..Sealed::new(event, millis, random) }).collect()
+    let mut sealed: Vec<_> = sealed
+        .map(|((event, random), from)| Sealed { provenance: from, ..Sealed::new(event, millis, random) })
+        .collect();
+    if let (Some(first), Some(request)) = (sealed.first_mut(), append.request) {
+        first.request_hash = Some(chain::request_hash(&first.salt, &request.hash));
+    }
+    sealed
 }
 
 impl Sealed {
@@ -85,7 +93,15 @@ impl Sealed {
         let event_id = EventId::new(uuid::Builder::from_unix_timestamp_millis(millis, id).into_uuid());
         let payload: Arc<str> = event.payload().into();
         let commitment = chain::commitment(salt, payload.as_bytes());
-        Self { event_id, stored: event.stored_type(), payload, salt: *salt, commitment, provenance: None }
+        Self {
+            event_id,
+            stored: event.stored_type(),
+            payload,
+            salt: *salt,
+            commitment,
+            provenance: None,
+            request_hash: None,
+        }
     }
 
     /// When it happened; the time of its append, unless it brings its own along.
@@ -162,7 +178,7 @@ impl Rows {
                 correlation_id: append.context.correlation_id,
                 causation_id: append.context.causation_id,
                 request_id: request.map(|r| r.id),
-                request_hash: request.map(|r| r.hash),
+                request_hash: sealed.request_hash,
                 metadata: &metadata,
             };
             let hash = chain::hash(&self.after.hash, &header, &sealed.commitment);

@@ -12,7 +12,7 @@ use sqlx::{Executor, PgConnection};
 use tokio::sync::{broadcast, mpsc};
 use uuid::Uuid;
 
-use super::cache::{self, BookCache, Known};
+use super::cache::{self, Asked, BookCache, Known};
 use super::failure::Failure;
 use super::rows::Rows;
 use super::settle::Connector;
@@ -138,7 +138,7 @@ impl Sequencer {
             let book = self.books.get_mut(&book_id).expect("`prepare` loaded every book of the group");
             if let Some(request) = job.append.request {
                 if let Some(known) = book.requests.get(&request.id) {
-                    let same = known.hash == request.hash;
+                    let same = known.is(&request.hash);
                     let appended = known.appended;
                     answer(job, if same { Ok(appended) } else { Err(AppendError::RequestReused) });
                     continue;
@@ -250,7 +250,7 @@ impl Sequencer {
         }
         if let Some(request) = append.request {
             let appended = Appended { repeated: true, ..appended };
-            book.requests.put(request.id, Known { hash: request.hash, appended });
+            book.requests.put(request.id, Known { asked: Asked::Input(request.hash), appended });
         }
     }
 
@@ -304,7 +304,7 @@ impl Sequencer {
         // A request that was answered before breaks both rules, and PostgreSQL names the one that it looked at first.
         if let (Some("events_request" | "events_stream"), Some(request)) = (constraint, append.request) {
             match cache::look_up_request(db, append.book_id, request.id).await {
-                Ok(Some(known)) if known.hash == request.hash => return Ok(known.appended),
+                Ok(Some(known)) if known.is(&request.hash) => return Ok(known.appended),
                 Ok(Some(_)) => return Err(AppendError::RequestReused),
                 Ok(None) => {}
                 Err(_) => return Err(AppendError::Unavailable),

@@ -12,6 +12,7 @@ use crate::proof::PUBLIC_KEY_BYTES;
 
 /// A key was made, and signs from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointKeyCreated {
     /// `ed25519`.
@@ -46,7 +47,7 @@ pub enum CheckpointKeyCommand {
 pub enum CheckpointKeyError {}
 
 /// The keys there have been.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointKeys {
     keys: Vec<CheckpointKeyCreated>,
 }

@@ -1,6 +1,6 @@
 //! What can be asked of a run. Ids and times are made by the caller.
 
-use super::{CallFailure, ErrorKind, ImportedRun, PlanItem, RunError, RunRequested, Scope, UserAction, Via};
+use super::{CallFailure, ErrorKind, ImportedRun, PlanItem, RunErased, RunError, RunRequested, Scope, UserAction, Via};
 use crate::Timestamp;
 use crate::content::Content;
 use crate::id::{ApprovalId, LlmCallId, MessageId, ToolCallId, WorkerId};
@@ -76,6 +76,8 @@ pub enum RunCommand {
         /// Who.
         requested_by: String,
     },
+    /// Its session is erased.
+    Erase(RunErased),
     /// Write down a run that happened elsewhere.
     Import(ImportedRun),
 }
@@ -182,7 +184,7 @@ pub struct DecideApproval {
 }
 
 /// An answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Decision {
     /// Yes.
     Grant(Scope),

@@ -10,6 +10,9 @@ impl Aggregate for Run {
     type Error = RunRefusal;
 
     fn decide(&self, command: &RunCommand) -> Result<Vec<RunEvent>, RunRefusal> {
+        if self.is_erased() {
+            return if matches!(command, RunCommand::Erase(_)) { Ok(vec![]) } else { Err(RunRefusal::Erased) };
+        }
         let state = match (command, self.state()) {
             (RunCommand::Request(wanted), None) => return Ok(request(wanted)),
             (RunCommand::Request(wanted), Some(known)) if known.request == *wanted => return Ok(vec![]),
@@ -44,6 +47,7 @@ impl Aggregate for Run {
             }
             RunCommand::EndRecord { ended_by, reason } => draft.cancel(ended_by, reason, crate::NanoUsd::ZERO)?,
             RunCommand::Retry { requested_by } => draft.retry(requested_by)?,
+            RunCommand::Erase(erased) => draft.erase(erased)?,
         }
         Ok(draft.events)
     }
@@ -349,6 +353,12 @@ impl Draft {
             }
         }
         self.push(RunCancelled { cancelled_by: by.into(), reason: reason.into() });
+        Ok(())
+    }
+
+    fn erase(&mut self, erased: &RunErased) -> Result<(), RunRefusal> {
+        self.state().outcome().ok_or(RunRefusal::StillOpen(erased.run_id))?;
+        self.push(erased.clone());
         Ok(())
     }
 

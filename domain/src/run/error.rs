@@ -1,7 +1,7 @@
 //! Why a run refuses.
 
 use super::Phase;
-use crate::id::{ApprovalId, ToolCallId};
+use crate::id::{ApprovalId, RunId, ToolCallId};
 
 /// Why a run refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +44,12 @@ pub enum RunRefusal {
     /// The question is void because the run ended.
     #[error("{0} is no longer open")]
     ApprovalClosed(ApprovalId),
+    /// Its content is gone for good.
+    #[error("the content of this run was erased with its session")]
+    Erased,
+    /// Its session is to be erased, and it still works or waits.
+    #[error("{0} has not ended: cancel it before its session is erased")]
+    StillOpen(RunId),
     /// A phase that cannot follow.
     #[error("a run cannot go from {from:?} to {to:?}")]
     Phase {

@@ -1,5 +1,7 @@
 //! What is known of a run, folded from its events.
 
+use serde::{Deserialize, Serialize};
+
 use super::*;
 use crate::Timestamp;
 use crate::content::Content;
@@ -7,13 +9,14 @@ use crate::id::{LlmCallId, RunId, SessionId, ToolCallId, WorkerId, WorkspaceId};
 use crate::money::NanoUsd;
 
 /// A run; nothing before it was requested.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     state: Option<Box<RunState>>,
+    erased: bool,
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Well.
     Succeeded,
@@ -24,7 +27,7 @@ pub enum Outcome {
 }
 
 /// What a run waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Waiting {
     /// The step that is wanted or under way.
     Step(Step),
@@ -37,7 +40,7 @@ pub enum Waiting {
 }
 
 /// A turn of the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// 1 and up within the run.
     pub step_no: u32,
@@ -52,7 +55,7 @@ pub struct Step {
 }
 
 /// A tool that the model asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// The call.
     pub tool_call_id: ToolCallId,
@@ -69,7 +72,7 @@ pub struct Call {
 }
 
 /// Where a call stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallState {
     /// The model asked for it.
     Requested,
@@ -90,7 +93,7 @@ pub enum CallState {
 }
 
 /// What is known of the tests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tests {
     /// They have not run.
     NotRun,
@@ -107,7 +110,7 @@ pub enum Tests {
 }
 
 /// A run that was requested.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
     /// How it began.
     pub request: RunRequested,
@@ -140,6 +143,11 @@ pub struct RunState {
 impl Run {
     pub(super) fn state_mut(&mut self) -> Option<&mut RunState> {
         self.state.as_deref_mut()
+    }
+
+    /// Whether its content was erased; then nothing else is known.
+    pub fn is_erased(&self) -> bool {
+        self.erased
     }
 
     /// What is known, if the run was requested.
@@ -195,7 +203,9 @@ impl RunState {
 
 impl Run {
     pub(super) fn take_in(&mut self, event: &RunEvent) {
-        if let RunEvent::RunRequested(request) = event {
+        if let RunEvent::RunErased(_) = event {
+            *self = Self { state: None, erased: true };
+        } else if let RunEvent::RunRequested(request) = event {
             self.state = Some(Box::new(RunState::begun(request.clone())));
         } else if let Some(state) = self.state.as_deref_mut() {
             state.take_in(event);

@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::content::{Content, Sha256};
+use crate::erasure::PositionRange;
 use crate::event::events;
 use crate::id::{MessageId, RunId, SessionId, UserId, WorkspaceId};
 use crate::run::ApprovalPolicy;
 
 /// Where a session comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// A person in the browser.
@@ -23,6 +25,7 @@ pub enum Origin {
 
 /// The file that an imported session was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportSource {
     /// The format, such as `swe-agent`.
@@ -37,6 +40,7 @@ pub struct ImportSource {
 
 /// A session began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionStarted {
     /// The session.
@@ -61,6 +65,7 @@ pub struct SessionStarted {
 
 /// What becomes of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// It began a run.
@@ -73,6 +78,7 @@ pub enum Delivery {
 
 /// A person wrote something.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MessageReceived {
     /// The message.
@@ -85,10 +91,47 @@ pub struct MessageReceived {
     pub run_id: RunId,
 }
 
+/// What stays known of a session whose content was erased.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct KeptFacts {
+    /// Where it came from.
+    pub origin: Origin,
+    /// Whose it was.
+    pub owner_user_id: UserId,
+    /// Where its files were.
+    pub workspace_id: WorkspaceId,
+}
+
+/// The content of a session was erased: its messages, its runs, its files.
+///
+/// It names no blob, because the name of a blob is the hash of its content, which somebody could guess.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ContentErased {
+    /// The session.
+    pub session_id: SessionId,
+    /// The events whose payload and salt are gone.
+    pub positions: Vec<PositionRange>,
+    /// How many bytes their payloads had.
+    pub payload_bytes: u64,
+    /// How many blobs they named; those that no other event names are gone too.
+    pub blobs: u64,
+    /// Why.
+    pub reason: String,
+    /// Who asked for it.
+    pub requested_by: UserId,
+    /// What stays known.
+    pub kept: KeptFacts,
+}
+
 events! {
     /// What happens to a session.
     SessionEvent in Session {
         SessionStarted = "session.started" v 1,
         MessageReceived = "message.received" v 1,
+        ContentErased = "content.erased" v 1,
     }
 }
