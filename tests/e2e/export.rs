@@ -247,7 +247,9 @@ async fn whatever_is_damaged_is_refused_and_its_line_is_named() {
             assert!(!in_python(&file, None).await.status.success(), "{damage}");
         }
         // Whole, but signed by somebody else than the reader trusts.
-        let (file, key) = (one.folder.path().join(name), key_of(&other).await);
+        let book = origin(one.database.installation.home_book);
+        let key = CheckpointKey::from_seed(&[9; 32]).verifier(&book).unwrap().to_string();
+        let file = one.folder.path().join(name);
         let refused = other.daybook(&["audit", "verify", file.to_str().unwrap(), "--key", &key]).await;
         assert_eq!(refused.status.code(), Some(1));
         assert!(!in_python(&file, Some(&key)).await.status.success());
@@ -263,7 +265,7 @@ fn line_of(whole: &str, text: &str) -> usize {
 #[tokio::test]
 async fn what_this_release_does_not_know_is_refused_before_anything_is_written() {
     let (one, other) = (Studio::idle().await, Studio::idle().await);
-    one.say(&["run", "hello", "--yes"]).await;
+    one.say(&["run", "demo", "--yes"]).await;
     let session = newest_session(&one).await;
     let whole = std::fs::read_to_string(export(&one, "session.jsonl", &["--session", &session]).await).unwrap();
     let forgeries: [(&str, fn(&mut Leaf), &str); 3] = [
