@@ -17,7 +17,7 @@ CLIENT_SOURCES := $(shell find frontend graphql/schema.graphql -type f \
 # Given to the program: make run ARGS="--port 9000"
 ARGS ?=
 
-.PHONY: help run test check bench clean setup client binary
+.PHONY: help run test check faults bench clean setup client binary
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
@@ -34,6 +34,9 @@ check: ## formatting, lints, house rules, and licences if cargo-deny is installe
 	cargo test --profile quick -p daybook-tests --test tidy
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
+
+faults: binary ## break processes, connections and disks under load, for some minutes; prints a scoreboard
+	cargo test --profile quick -p daybook-tests --test faults -- --full
 
 bench: ## measure, in a release build
 	cargo run --release -p daybook-benches

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use domain::account::Account;
+use domain::checkpoint_key::CheckpointKeys;
 use domain::model::PriceList;
 use domain::quarantine::Quarantine;
 use domain::run::Run;
@@ -20,6 +21,7 @@ use crate::bus::Bus;
 use crate::database::Installation;
 use crate::error::CommandError;
 use crate::log::{Append, AppendError, Appended, Context, Log, Request, StreamAppend};
+use crate::snapshot::Snapshots;
 use crate::stream::{Loaded, Loader};
 
 /// How often a command is decided again because somebody else was faster.
@@ -45,6 +47,8 @@ pub(crate) struct Inner {
     pub prices: Loader<PriceList>,
     pub users: Loader<User>,
     pub sandboxes: Loader<Sandbox>,
+    pub checkpoint_keys: Loader<CheckpointKeys>,
+    pub snapshots: Snapshots,
     pub quarantines: Loader<Quarantine>,
     /// One at a time changes a book's account in this process, so that they do not overtake each other in vain.
     account_turns: Mutex<HashMap<BookId, Arc<tokio::sync::Mutex<()>>>>,
@@ -63,15 +67,18 @@ impl Commands {
     /// Opens the write side on a log.
     pub fn new(log: Log, installation: Installation) -> Self {
         let pool = log.pool().clone();
+        let snapshots = Snapshots::start(pool.clone());
         let inner = Inner {
-            sessions: Loader::new(pool.clone()),
-            runs: Loader::new(pool.clone()),
-            workspaces: Loader::new(pool.clone()),
-            accounts: Loader::new(pool.clone()),
-            prices: Loader::new(pool.clone()),
-            users: Loader::new(pool.clone()),
-            sandboxes: Loader::new(pool.clone()),
-            quarantines: Loader::new(pool),
+            sessions: Loader::new(pool.clone(), snapshots.clone()),
+            runs: Loader::new(pool.clone(), snapshots.clone()),
+            workspaces: Loader::new(pool.clone(), snapshots.clone()),
+            accounts: Loader::new(pool.clone(), snapshots.clone()),
+            prices: Loader::new(pool.clone(), snapshots.clone()),
+            users: Loader::new(pool.clone(), snapshots.clone()),
+            sandboxes: Loader::new(pool.clone(), snapshots.clone()),
+            checkpoint_keys: Loader::new(pool.clone(), snapshots.clone()),
+            quarantines: Loader::new(pool, snapshots.clone()),
+            snapshots,
             bus: Bus::default(),
             account_turns: Mutex::default(),
             log,
@@ -88,6 +95,11 @@ impl Commands {
     /// Live frames.
     pub fn bus(&self) -> &Bus {
         &self.inner.bus
+    }
+
+    /// Folded states that are written down.
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.inner.snapshots
     }
 
     /// Facts of this installation.

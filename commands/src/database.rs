@@ -11,6 +11,9 @@ use domain::BookId;
 
 const CONNECTIONS: u32 = 16;
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A process that stands still in the middle of a transaction, because it was paused or its machine is cut off, would
+/// keep all others from its locks. The server ends it; what it was about to write is not written.
+pub(crate) const IDLE_LIMIT: &str = "SET idle_in_transaction_session_timeout = '10s'";
 
 /// Brings the schema up to date.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), sqlx::migrate::MigrateError> {
@@ -23,7 +26,12 @@ pub async fn writer_pool(options: PgConnectOptions) -> sqlx::Result<PgPool> {
     PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(PATIENCE)
-        .after_connect(|db, _| Box::pin(async move { db.execute("SET ROLE daybook_writer").await.map(|_| ()) }))
+        .after_connect(|db, _| {
+            Box::pin(async move {
+                db.execute("SET ROLE daybook_writer").await?;
+                db.execute(IDLE_LIMIT).await.map(|_| ())
+            })
+        })
         .connect_with(options)
         .await
 }

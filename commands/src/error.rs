@@ -43,6 +43,9 @@ pub enum CommandError {
     /// Others kept changing the same streams.
     #[error("too many others changed the same thing at once: try again")]
     Contended,
+    /// The request was carried out before, and the content of what it did has been erased since.
+    #[error("this was done before, and its content has been erased since")]
+    Erased,
     /// A stored event cannot be read.
     #[error(transparent)]
     Decode(#[from] domain::DecodeError),

@@ -10,6 +10,7 @@ pub mod database;
 pub mod ids;
 pub mod log;
 pub mod secrets;
+pub mod snapshot;
 pub mod stream;
 pub mod workers;
 

@@ -1,16 +1,19 @@
-//! Loads aggregates: the events of their streams, folded. What was folded once stays in memory and only grows.
+//! Loads aggregates: the events of their streams, folded. What was folded once stays in memory and only grows; what is
+//! not in memory begins at its snapshot.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
+use domain::aggregate::FINGERPRINT;
 use domain::{Aggregate, BookId, Event};
 use lru::LruCache;
 use sqlx::Row;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgPool, PgRow};
 use uuid::Uuid;
 
 use crate::error::CommandError;
 use crate::log::Appended;
+use crate::snapshot::{self, Place, Snapshots};
 
 /// How many folded streams of one kind are kept.
 const FOLDED: NonZeroUsize = NonZeroUsize::new(1_000).expect("not zero");
@@ -26,52 +29,139 @@ pub struct Loaded<A> {
     pub sequence: i64,
 }
 
+/// A folded stream, and how far of it is written down.
+#[derive(Clone)]
+struct Folded<A> {
+    loaded: Loaded<A>,
+    snapshot: i64,
+}
+
 /// Loads aggregates of one kind.
 pub struct Loader<A> {
     pool: PgPool,
-    folded: Mutex<LruCache<(BookId, Uuid), Loaded<A>>>,
+    snapshots: Option<Snapshots>,
+    folded: Mutex<LruCache<(BookId, Uuid), Folded<A>>>,
 }
 
 impl<A: Aggregate> Loader<A> {
-    /// A loader with nothing in memory.
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool, folded: Mutex::new(LruCache::new(FOLDED)) }
+    /// A loader with nothing in memory, which begins with stored snapshots and has new ones written.
+    pub fn new(pool: PgPool, snapshots: Snapshots) -> Self {
+        Self { pool, snapshots: Some(snapshots), folded: Mutex::new(LruCache::new(FOLDED)) }
+    }
+
+    /// A loader that folds every stream from its beginning.
+    pub fn without_snapshots(pool: PgPool) -> Self {
+        Self { pool, snapshots: None, folded: Mutex::new(LruCache::new(FOLDED)) }
     }
 
     /// The aggregate as it is now.
     pub async fn load(&self, book_id: BookId, stream_id: Uuid) -> Result<Loaded<A>, CommandError> {
         let key = (book_id, stream_id);
         let known = self.folded.lock().expect("no holder panics").get(&key).cloned();
-        let before = known.as_ref().map_or(0, |loaded| loaded.sequence);
-        let mut loaded = known.unwrap_or_else(|| Loaded { state: Arc::new(A::default()), sequence: 0 });
-        loop {
-            let events = read(&self.pool, book_id, stream_id, loaded.sequence).await?;
-            let full = i64::try_from(events.len()).is_ok_and(|read| read == PAGE);
-            let state = Arc::make_mut(&mut loaded.state);
-            for (sequence, event) in events {
-                if let Ok(event) = A::Event::try_from(event) {
-                    state.evolve(&event);
-                }
-                loaded.sequence = sequence;
+        let before = known.as_ref().map_or(0, |folded| folded.loaded.sequence);
+        let (mut folded, mut page) = match known {
+            Some(folded) => {
+                let page = read(&self.pool, book_id, stream_id, folded.loaded.sequence).await?;
+                (folded, page)
             }
+            None => self.begin(book_id, stream_id).await?,
+        };
+        loop {
+            let full = i64::try_from(page.len()).is_ok_and(|read| read == PAGE);
+            folded.loaded.take_in(page);
             if !full {
                 break;
             }
+            page = read(&self.pool, book_id, stream_id, folded.loaded.sequence).await?;
         }
-        if loaded.sequence > before {
-            self.folded.lock().expect("no holder panics").put(key, loaded.clone());
+        if folded.loaded.sequence > before {
+            self.write_down(key, &mut folded);
+            self.folded.lock().expect("no holder panics").put(key, folded.clone());
         }
-        Ok(loaded)
+        Ok(folded.loaded)
+    }
+
+    /// A stream that is not in memory: its snapshot, if there is a good one, and the first page of events after it.
+    async fn begin(
+        &self,
+        book_id: BookId,
+        stream_id: Uuid,
+    ) -> Result<(Folded<A>, Vec<(i64, Option<Event>)>), CommandError> {
+        let nothing = Folded { loaded: Loaded { state: Arc::new(A::default()), sequence: 0 }, snapshot: 0 };
+        if self.snapshots.is_none() {
+            return Ok((nothing, read(&self.pool, book_id, stream_id, 0).await?));
+        }
+        let rows = sqlx::query(SNAPSHOT_AND_REST)
+            .bind(book_id.uuid())
+            .bind(stream_id)
+            .bind(FINGERPRINT)
+            .bind(PAGE)
+            .fetch_all(&self.pool)
+            .await?;
+        let (snapshot, mut rest): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.get("is_snapshot"));
+        // They come in order, though nothing promises it of a union.
+        rest.sort_by_key(|row| row.get::<i64, _>("sequence"));
+        let Some(row) = snapshot.first() else { return Ok((nothing, events(rest)?)) };
+        match snapshot::read::<A>(row) {
+            Some(state) => {
+                let snapshot = row.get("sequence");
+                let loaded = Loaded { state: Arc::new(state), sequence: snapshot };
+                Ok((Folded { loaded, snapshot }, events(rest)?))
+            }
+            None => {
+                tracing::warn!(%stream_id, "a snapshot is damaged and not used");
+                Ok((nothing, read(&self.pool, book_id, stream_id, 0).await?))
+            }
+        }
+    }
+
+    /// Has the state written down, where the stream has grown enough since it last was.
+    fn write_down(&self, (book_id, stream_id): (BookId, Uuid), folded: &mut Folded<A>) {
+        let sequence = folded.loaded.sequence;
+        if let Some(snapshots) = &self.snapshots
+            && sequence - folded.snapshot >= snapshot::EVERY
+            && snapshots.want(Place { book_id, stream_id, sequence }, folded.loaded.state.clone())
+        {
+            folded.snapshot = sequence;
+        }
     }
 }
 
-/// The events of a stream after `sequence`, one page of them.
-pub async fn read(
+impl<A: Aggregate> Loaded<A> {
+    fn take_in(&mut self, events: Vec<(i64, Option<Event>)>) {
+        let state = Arc::make_mut(&mut self.state);
+        for (sequence, event) in events {
+            if let Some(Ok(event)) = event.map(A::Event::try_from) {
+                state.evolve(&event);
+            }
+            self.sequence = sequence;
+        }
+    }
+}
+
+/// `$1` book, `$2` stream, `$3` fingerprint, `$4` page. One statement, so that both are of one moment. A snapshot beyond
+/// the stream, of an erased event or by other code is not found.
+const SNAPSHOT_AND_REST: &str = "
+WITH snapshot AS MATERIALIZED (
+    SELECT s.sequence, s.state, s.digest, e.hash
+    FROM snapshots s JOIN events e USING (book_id, stream_id, sequence)
+    WHERE s.book_id = $1 AND s.stream_id = $2 AND s.fingerprint = $3 AND e.payload IS NOT NULL
+)
+SELECT true AS is_snapshot, sequence, NULL AS event_type, NULL::smallint AS event_version, NULL AS payload, state,
+    digest, hash
+FROM snapshot
+UNION ALL
+(SELECT false, sequence, event_type, event_version, payload::text, NULL, NULL, NULL FROM events
+ WHERE book_id = $1 AND stream_id = $2 AND sequence > coalesce((SELECT sequence FROM snapshot), 0)
+ ORDER BY sequence LIMIT $4)";
+
+/// The events of a stream after `sequence`, one page of them; `None` where one was erased.
+async fn read(
     pool: &PgPool,
     book_id: BookId,
     stream_id: Uuid,
     sequence: i64,
-) -> Result<Vec<(i64, Event)>, CommandError> {
+) -> Result<Vec<(i64, Option<Event>)>, CommandError> {
     let rows = sqlx::query(
         "SELECT sequence, event_type, event_version, payload::text AS payload FROM events \
          WHERE book_id = $1 AND stream_id = $2 AND sequence > $3 ORDER BY sequence LIMIT $4",
@@ -82,15 +172,21 @@ pub async fn read(
     .bind(PAGE)
     .fetch_all(pool)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let event = Event::decode(row.get("event_type"), row.get("event_version"), row.get("payload"))?;
-            Ok((row.get("sequence"), event))
-        })
-        .collect()
+    events(&rows)
 }
 
-/// All events of a stream.
+fn events<'r>(rows: impl IntoIterator<Item = &'r PgRow>) -> Result<Vec<(i64, Option<Event>)>, CommandError> {
+    rows.into_iter().map(|row| Ok((row.get("sequence"), decode(row)?))).collect()
+}
+
+/// What happened; `None` where it was erased.
+fn decode(row: &PgRow) -> Result<Option<Event>, CommandError> {
+    let payload: Option<&str> = row.get("payload");
+    let decoded = payload.map(|payload| Event::decode(row.get("event_type"), row.get("event_version"), payload));
+    Ok(decoded.transpose()?)
+}
+
+/// All events of a stream but those that were erased.
 pub async fn read_all(pool: &PgPool, book_id: BookId, stream_id: Uuid) -> Result<Vec<Event>, CommandError> {
     let mut events = vec![];
     let mut after = 0;
@@ -98,11 +194,11 @@ pub async fn read_all(pool: &PgPool, book_id: BookId, stream_id: Uuid) -> Result
         let page = read(pool, book_id, stream_id, after).await?;
         let Some((last, _)) = page.last() else { return Ok(events) };
         after = *last;
-        events.extend(page.into_iter().map(|(_, event)| event));
+        events.extend(page.into_iter().filter_map(|(_, event)| event));
     }
 }
 
-/// The events that one append wrote.
+/// The events that one append wrote; refused where one of them was erased.
 pub(crate) async fn read_append(
     pool: &PgPool,
     book_id: BookId,
@@ -117,7 +213,5 @@ pub(crate) async fn read_append(
     .bind(appended.last)
     .fetch_all(pool)
     .await?;
-    rows.into_iter()
-        .map(|row| Ok(Event::decode(row.get("event_type"), row.get("event_version"), row.get("payload"))?))
-        .collect()
+    rows.iter().map(|row| decode(row)?.ok_or(CommandError::Erased)).collect()
 }

@@ -1,5 +1,6 @@
-//! Commands on the installation's own book: users and prices.
+//! Commands on the installation's own book: users, prices, what the sandbox's probe found, keys of checkpoints.
 
+use domain::checkpoint_key::{CheckpointKeyCommand, CheckpointKeyCreated};
 use domain::model::{ModelCommand, ModelPriced, PriceList};
 use domain::sandbox::{SandboxCommand, SandboxProbed};
 use domain::user::{UserCommand, UserRegistered};
@@ -59,6 +60,23 @@ impl Commands {
             })
         };
         let done = self.carry_out(book_id, request(request_id, &found), system(), draft).await?;
+        Ok(Done { position: done.position, answer: () })
+    }
+
+    /// Writes down the public part of a key that signs checkpoints; nothing happens where it stands there already.
+    pub async fn checkpoint_key_created(&self, created: CheckpointKeyCreated) -> Result<Done, CommandError> {
+        let book_id = self.installation().system_book;
+        let stream_id = derived::<()>(book_id.uuid(), "checkpoint keys").uuid();
+        let request_id: RequestId = new_id();
+        let draft = || -> Drafting<'_> {
+            Box::pin(async {
+                let keys = self.inner.checkpoint_keys.load(book_id, stream_id).await?;
+                let command = CheckpointKeyCommand::Record(created.clone());
+                let events = keys.state.decide(&command).unwrap_or_else(|never| match never {});
+                Ok(vec![to_stream(stream_id, &keys, None, events)])
+            })
+        };
+        let done = self.carry_out(book_id, request(request_id, &created), system(), draft).await?;
         Ok(Done { position: done.position, answer: () })
     }
 

@@ -6,6 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use domain::run::ApprovalPolicy;
+use projections::as_of::Moment;
+
+use crate::audit::Audit;
 
 /// Everything went well.
 pub const OK: u8 = 0;
@@ -59,7 +62,7 @@ enum Command {
     /// Show what happened in a session, line by line
     #[command(after_help = "Example:\n  daybook timeline session:01900000-0000-7000-8000-000000000001")]
     Timeline(Timeline),
-    /// Check the log
+    /// Verify the log, sign it, prove what is in it
     #[command(subcommand, after_help = "Example:\n  daybook audit verify")]
     Audit(Audit),
     /// Fold the log again
@@ -132,6 +135,9 @@ pub struct Listing {
     /// How many at most, 1 to 1000
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=1000))]
     pub limit: i64,
+    /// As they were at a position of the log, or at a time such as 2026-01-31T09:00:00Z
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    pub as_of: Option<Moment>,
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,
@@ -142,6 +148,9 @@ pub struct Listing {
 pub struct Timeline {
     /// The session's id, as `daybook sessions` shows it
     pub session: String,
+    /// As it was at a position of the log, or at a time such as 2026-01-31T09:00:00Z
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    pub as_of: Option<Moment>,
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,
@@ -217,12 +226,12 @@ pub struct Json {
     pub json: bool,
 }
 
-/// What to check.
-#[derive(Subcommand, Clone)]
-enum Audit {
-    /// Recompute the hash chain of every book and name the first position that does not hold
-    #[command(after_help = "Example:\n  daybook audit verify --json")]
-    Verify(Json),
+fn moment(text: &str) -> Result<Moment, String> {
+    if let Ok(position) = text.parse() {
+        return Ok(Moment::Position(position));
+    }
+    let time = chrono::DateTime::parse_from_rfc3339(text);
+    time.map(|time| Moment::Time(time.into())).map_err(|_| "expected a position or a time with its zone".to_owned())
 }
 
 fn policy(text: &str) -> Result<ApprovalPolicy, String> {
@@ -234,7 +243,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let verbose = matches!(cli.command, Command::Serve(_) | Command::Demo(_));
     log_to_stderr(verbose);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads(verbose)).enable_all().build();
     let result = runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(dispatch(cli)));
     match result {
         Ok(code) => ExitCode::from(code),
@@ -255,7 +264,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Import(import) => crate::import::run(&place, &import).await,
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,
         Command::Timeline(timeline) => crate::listing::timeline(&place, &timeline).await,
-        Command::Audit(Audit::Verify(json)) => crate::audit::verify(&place, json.json).await,
+        Command::Audit(audit) => crate::audit::run(&place, audit).await,
         Command::Rebuild(rebuild) if rebuild.name.is_some() => {
             crate::projection::rebuild_partition(&place, &rebuild).await
         }
@@ -266,8 +275,15 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
             Some(ProjectionsCommand::Retry(event)) => crate::projection::retry(&place, &event).await,
             Some(ProjectionsCommand::Skip { event, reason }) => crate::projection::skip(&place, &event, &reason).await,
         },
-        Command::Doctor(json) => crate::audit::doctor(json.json).await,
+        Command::Doctor(json) => crate::doctor::doctor(json.json).await,
     }
+}
+
+/// A server leaves one core to PostgreSQL, which does the greater part of every append: threads that share its core
+/// only wake each other and wait. A command that ends has the machine to itself.
+fn threads(serving: bool) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if serving { (cores - 1).max(1) } else { cores }
 }
 
 fn log_to_stderr(verbose: bool) {

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 mod audit;
 mod cli;
+mod doctor;
 mod health;
 mod import;
+mod key;
 mod listing;
 mod metrics;
 mod node;

@@ -10,6 +10,8 @@ use commands::Commands;
 use commands::database::{self, Installation};
 use commands::log::Log;
 use daybook_postgres::Cluster;
+use domain::checkpoint_key::CheckpointKeyCreated;
+use projections::tree::{Follower, KEPT_FOLDER, Signer};
 use projections::{Reader, Runner};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use tokio::task::JoinHandle;
@@ -38,7 +40,7 @@ pub struct Node {
 impl Node {
     /// Joins or starts the database, brings its schema up to date, and opens both sides.
     pub async fn open(place: &Place) -> anyhow::Result<Self> {
-        let data = place.data.clone().map_or_else(default_data, Ok)?;
+        let data = data_folder(place)?;
         std::fs::create_dir_all(data.parent().unwrap_or(Path::new("/")))
             .with_context(|| format!("making the folder above {}", data.display()))?;
         let (cluster, url) = match &place.database {
@@ -67,12 +69,32 @@ impl Node {
         Ok(Self { data, commands, pool, reader, runner, access, running, _cluster: cluster })
     }
 
+    /// Opens what makes proofs. The key is made when it is first wanted, and from then on stands in the log.
+    pub async fn trees(&self) -> anyhow::Result<Follower> {
+        let key = crate::key::open(&self.data)?;
+        self.commands.checkpoint_key_created(CheckpointKeyCreated::ed25519(&key.public())).await?;
+        Ok(Follower::new(self.pool.clone(), Signer::new(key, self.data.join(KEPT_FOLDER))))
+    }
+
+    /// Signs what has grown, at the end of something that wrote. What was written is no less written if this fails.
+    pub async fn sign(&self) {
+        let signed = async { anyhow::Ok(self.trees().await?.sign_all().await?) };
+        if let Err(error) = signed.await {
+            tracing::warn!("no checkpoint was signed: {error:#}");
+        }
+    }
+
     /// Stops posting and lets go of the database.
     pub async fn close(self) {
         self.running.abort();
         self.reader.close().await;
         self.pool.close().await;
     }
+}
+
+/// The data folder that is meant.
+pub fn data_folder(place: &Place) -> anyhow::Result<PathBuf> {
+    place.data.clone().map_or_else(default_data, Ok)
 }
 
 fn default_data() -> anyhow::Result<PathBuf> {

@@ -47,6 +47,8 @@ async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> 
         how_to_change: HOW_TO_CHANGE.to_owned(),
     };
     let workers = Workers::start(&node, provider).await?;
+    let trees = node.trees().await?;
+    let following = tokio::spawn(trees.clone().run());
     let address = SocketAddr::new(wanted.bind, wanted.port);
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!(
@@ -55,7 +57,7 @@ async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> 
         )
     })?;
     let address = listener.local_addr()?;
-    let schema = graphql::schema(node.commands.clone(), node.reader.clone(), node.runner.clone(), shown);
+    let schema = graphql::schema(node.commands.clone(), node.reader.clone(), node.runner.clone(), trees, shown);
     let allowed = Allowed { port: address.port(), hosts: wanted.allow_host.clone() };
     let health = Health::new(node.pool.clone(), Duration::from_secs(wanted.stall_after));
     let app = router(&node, schema, client, allowed, health);
@@ -70,6 +72,8 @@ async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> 
         .with_graceful_shutdown(asked_to_stop())
         .await?;
     workers.stop().await?;
+    following.abort();
+    node.sign().await;
     node.close().await;
     Ok(OK)
 }

@@ -43,6 +43,7 @@ pub async fn run(place: &Place, wanted: &Run) -> anyhow::Result<u8> {
     let started = node.commands.session_start(&viewer, new_id(), start).await?.answer;
     let outcome = Terminal { node: &node, viewer, started, wanted }.follow().await;
     workers.stop().await?;
+    node.sign().await;
     node.close().await;
     outcome
 }

@@ -70,6 +70,11 @@ pub fn hash(previous: &Hash, header: &Header<'_>, commitment: &Hash) -> Hash {
     Sha256::digest(&bytes).into()
 }
 
+/// The hash of an event whose header and commitment are bytes already, one after the other.
+pub fn entry_hash(previous: &Hash, entry: &[u8]) -> Hash {
+    Sha256::new().chain_update(TAG).chain_update(previous).chain_update(entry).finalize().into()
+}
+
 impl Header<'_> {
     /// Appends the header: each column as a 32-bit big-endian length and its bytes; an absent column has length
     /// 0xFFFF_FFFF and no bytes. Integers are big-endian, times are microseconds since 1970.

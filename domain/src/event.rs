@@ -1,9 +1,13 @@
 //! Every event that can be stored: one enum over the aggregates' events, their stored names and versions.
 //!
-//! A stored shape never changes. A new shape is a new version, an upcast in `decode` and a fixture; names are
-//! `noun.verb_past` and are never used again for something else.
+//! A stored shape never changes. A new shape is a new version, the old struct with a `From` to the new one, and a
+//! fixture; names are `noun.verb_past` and are never used again for something else.
+
+pub(crate) mod declare;
+pub(crate) use declare::events;
 
 use crate::account::AccountEvent;
+use crate::checkpoint_key::CheckpointKeyEvent;
 use crate::model::ModelEvent;
 use crate::quarantine::QuarantineEvent;
 use crate::run::RunEvent;
@@ -32,75 +36,6 @@ pub enum DecodeError {
     Malformed { name: String, version: i16, source: serde_json::Error },
 }
 
-/// Declares an aggregate's events: a variant per payload struct, with its stored name and version.
-macro_rules! events {
-    ($(#[$doc:meta])* $name:ident in $wrap:ident { $($variant:ident = $stored:literal v $version:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq)]
-        pub enum $name {
-            $(#[doc = concat!("`", $stored, "`")] $variant($variant),)*
-        }
-
-        impl $name {
-            /// Every type that this aggregate writes.
-            pub const STORED: &'static [$crate::event::StoredType] =
-                &[$($crate::event::StoredType { name: $stored, version: $version },)*];
-
-            /// Whether this aggregate writes events of this name, in whatever version.
-            pub fn stores(name: &str) -> bool {
-                matches!(name, $($stored)|*)
-            }
-
-            /// The name and version under which this event is stored.
-            pub fn stored_type(&self) -> $crate::event::StoredType {
-                match self {
-                    $(Self::$variant(_) => $crate::event::StoredType { name: $stored, version: $version },)*
-                }
-            }
-
-            /// The payload as JSON.
-            pub fn payload(&self) -> String {
-                match self {
-                    $(Self::$variant(payload) => serde_json::to_string(payload),)*
-                }
-                .expect("payload structs hold nothing that JSON cannot")
-            }
-
-            /// Reads a payload; `None` when the type is not one of this aggregate's.
-            pub(crate) fn decode(name: &str, version: i16, payload: &str) -> Option<serde_json::Result<Self>> {
-                match (name, version) {
-                    $(($stored, $version) => Some(serde_json::from_str(payload).map(Self::$variant)),)*
-                    _ => None,
-                }
-            }
-        }
-
-        impl From<$name> for $crate::event::Event {
-            fn from(event: $name) -> Self {
-                Self::$wrap(event)
-            }
-        }
-
-        impl TryFrom<$crate::event::Event> for $name {
-            type Error = $crate::event::Event;
-
-            fn try_from(event: $crate::event::Event) -> Result<Self, Self::Error> {
-                match event {
-                    $crate::event::Event::$wrap(event) => Ok(event),
-                    other => Err(other),
-                }
-            }
-        }
-
-        $(impl From<$variant> for $name {
-            fn from(payload: $variant) -> Self {
-                Self::$variant(payload)
-            }
-        })*
-    };
-}
-pub(crate) use events;
-
 /// Declares the enum over all aggregates.
 macro_rules! all_events {
     ($($(#[$doc:meta])* $variant:ident($inner:ident),)*) => {
@@ -111,9 +46,14 @@ macro_rules! all_events {
         }
 
         impl Event {
-            /// Every stored type of the product.
+            /// Every stored type of the product, in the version that is written now.
             pub fn all_stored() -> impl Iterator<Item = StoredType> {
                 [$($inner::STORED,)*].into_iter().flatten().copied()
+            }
+
+            /// Every stored type of the product in every version that was ever written.
+            pub fn all_readable() -> impl Iterator<Item = StoredType> {
+                [$($inner::READABLE,)*].into_iter().flatten().copied()
             }
 
             /// The name and version under which this event is stored.
@@ -128,6 +68,11 @@ macro_rules! all_events {
                 $($inner::stores(name))||*
             }
 
+            /// Whether this is the version in which this release writes events of this name.
+            pub fn is_current(name: &str, version: i16) -> bool {
+                Self::all_stored().any(|stored| (stored.name, stored.version) == (name, version))
+            }
+
             /// The payload as JSON.
             pub fn payload(&self) -> String {
                 match self {
@@ -135,7 +80,7 @@ macro_rules! all_events {
                 }
             }
 
-            /// Reads a stored event.
+            /// Reads a stored event; one of an older version comes out in the present shape.
             pub fn decode(name: &str, version: i16, payload: &str) -> Result<Self, DecodeError> {
                 $(if let Some(result) = $inner::decode(name, version, payload) {
                     return result
@@ -143,6 +88,12 @@ macro_rules! all_events {
                         .map_err(|source| DecodeError::Malformed { name: name.to_owned(), version, source });
                 })*
                 Err(DecodeError::Unknown { name: name.to_owned(), version })
+            }
+
+            /// The shape of every type that this release can read.
+            #[cfg(test)]
+            pub(crate) fn shapes() -> Vec<(StoredType, serde_json::Value)> {
+                [$($inner::shapes(),)*].into_iter().flatten().collect()
             }
         }
     };
@@ -163,9 +114,11 @@ all_events! {
     User(UserEvent),
     /// Of a process's sandbox.
     Sandbox(SandboxEvent),
+    /// Of the keys that sign checkpoints.
+    CheckpointKey(CheckpointKeyEvent),
     /// Of what projections could not take in.
     Quarantine(QuarantineEvent),
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -105,6 +105,22 @@ impl<'de, N: Noun> Deserialize<'de> for Id<N> {
     }
 }
 
+/// An id has the shape of its noun: one of another kind in its place is another shape.
+#[cfg(test)]
+impl<N: Noun> schemars::JsonSchema for Id<N> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        N::NOUN.into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": format!("{}:uuid", N::NOUN) })
+    }
+}
+
 /// Declares the noun behind an id type.
 macro_rules! nouns {
     ($($(#[$doc:meta])* $alias:ident = $noun:ident, $word:literal;)*) => {$(

@@ -6,11 +6,13 @@
 pub mod account;
 pub mod aggregate;
 pub mod chain;
+pub mod checkpoint_key;
 pub mod content;
 pub mod event;
 pub mod id;
 pub mod model;
 pub mod money;
+pub mod proof;
 pub mod quarantine;
 pub mod run;
 pub mod sandbox;

@@ -12,6 +12,7 @@ const TOKENS_PER_PRICE: i128 = 1_000_000;
 
 /// An amount in units of 1e-9 US dollars; may be negative.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct NanoUsd(pub i64);
 

@@ -3,6 +3,7 @@
 use async_graphql::{Enum, ErrorExtensions, Object};
 use commands::CommandError;
 use commands::log::AppendError;
+use domain::DecodeError;
 use domain::account::AccountError;
 use domain::quarantine::QuarantineError;
 use domain::run::RunRefusal;
@@ -35,6 +36,8 @@ pub enum ErrorCode {
     Conflict,
     /// A decision that was made the other way already.
     AlreadyDecided,
+    /// Its content was erased.
+    Erased,
     /// The request id was used with other input.
     RequestReused,
     /// The model has no price.
@@ -43,6 +46,8 @@ pub enum ErrorCode {
     Contended,
     /// It is done, and the read models do not show it yet.
     NotYetVisible,
+    /// A later release wrote what this one cannot read: upgrade this process.
+    UpgradeRequired,
     /// The database cannot be reached.
     Unavailable,
     /// Daybook itself failed.
@@ -158,7 +163,14 @@ fn code(error: &CommandError) -> ErrorCode {
         CommandError::Append(AppendError::RequestReused) => ErrorCode::RequestReused,
         CommandError::Append(AppendError::Conflict(_)) | CommandError::Contended => ErrorCode::Contended,
         CommandError::Append(AppendError::Unavailable) => ErrorCode::Unavailable,
-        CommandError::Append(AppendError::Refused(_)) | CommandError::Decode(_) => ErrorCode::Internal,
+        CommandError::Append(AppendError::Unknown { .. }) | CommandError::Decode(DecodeError::Unknown { .. }) => {
+            ErrorCode::UpgradeRequired
+        }
+        CommandError::Append(AppendError::Malformed(_)) => ErrorCode::BadInput,
+        CommandError::Append(AppendError::Refused(_)) | CommandError::Decode(DecodeError::Malformed { .. }) => {
+            ErrorCode::Internal
+        }
+        CommandError::Erased => ErrorCode::Erased,
         CommandError::Unpriced(_) => ErrorCode::Unpriced,
         CommandError::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => ErrorCode::Unavailable,
         CommandError::Database(_) => ErrorCode::Internal,

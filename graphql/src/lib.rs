@@ -3,6 +3,7 @@
 //! Never here: SQL, a business rule, who is asking (that is `access`).
 
 mod account;
+mod as_of;
 mod book;
 mod cursor;
 mod error;
@@ -22,6 +23,7 @@ pub use http::routes;
 
 use async_graphql::{MergedObject, MergedSubscription};
 use commands::Commands;
+use projections::tree::Follower;
 use projections::{Reader, Runner};
 
 /// How deep a query may nest.
@@ -44,7 +46,7 @@ pub struct Query(
 
 /// Everything that can be asked for.
 #[derive(MergedObject, Default)]
-pub struct Mutation(session::SessionMutation, run::RunMutation, projection::ProjectionMutation);
+pub struct Mutation(session::SessionMutation, run::RunMutation, book::BookMutation, projection::ProjectionMutation);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
@@ -71,6 +73,7 @@ pub(crate) struct State {
     pub commands: Commands,
     pub reader: Reader,
     pub runner: Runner,
+    pub trees: Follower,
     pub provider: ModelProvider,
 }
 
@@ -82,10 +85,10 @@ impl State {
 }
 
 /// The schema on this process's two sides.
-pub fn schema(commands: Commands, reader: Reader, runner: Runner, provider: ModelProvider) -> Schema {
+pub fn schema(commands: Commands, reader: Reader, runner: Runner, trees: Follower, provider: ModelProvider) -> Schema {
     let runs = run::loader(reader.clone());
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
-        .data(State { commands, reader, runner, provider })
+        .data(State { commands, reader, runner, trees, provider })
         .data(runs)
         .limit_depth(DEPTH)
         .limit_complexity(COMPLEXITY)

@@ -4,15 +4,20 @@ use std::borrow::Cow;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-/// Every migration by number, oldest first. They only add while an older release may still run.
+/// Every migration, oldest first: its number, its name, what it does.
+const ALL: &[(i64, &str, &str)] = &[
+    (1, "log", include_str!("../0001_log.sql")),
+    (2, "projections", include_str!("../0002_projections.sql")),
+    (3, "proofs", include_str!("../0003_proofs.sql")),
+    (5, "quarantine", include_str!("../0005_quarantine.sql")),
+    (6, "erasure_snapshots", include_str!("../0006_erasure_snapshots.sql")),
+    (8, "lean_indexes", include_str!("../0008_lean_indexes.sql")),
+];
+
+/// Every migration. They only add while an older release may still run.
 pub fn migrator() -> Migrator {
-    let all = [
-        (1, "log", include_str!("../0001_log.sql")),
-        (2, "projections", include_str!("../0002_projections.sql")),
-        (5, "quarantine", include_str!("../0005_quarantine.sql")),
-    ];
-    let migrations = all.into_iter().map(|(version, name, sql)| {
-        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, Cow::Borrowed(sql), false)
+    let migrations = ALL.iter().map(|(version, name, sql)| {
+        Migration::new(*version, Cow::Borrowed(name), MigrationType::Simple, Cow::Borrowed(sql), false)
     });
     Migrator { migrations: migrations.collect(), ..Migrator::DEFAULT }
 }

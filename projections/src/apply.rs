@@ -197,7 +197,7 @@ async fn apply<P: Projection>(
 }
 
 /// A fold that panics says that the event cannot be taken in; it must not end the task that posts everything else.
-fn guarded<T>(event: &Recorded, fold: impl FnOnce() -> T) -> Result<T, ApplyError> {
+pub(crate) fn guarded<T>(event: &Recorded, fold: impl FnOnce() -> T) -> Result<T, ApplyError> {
     catch_unwind(AssertUnwindSafe(fold)).map_err(|panic| {
         let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         let reason = format!("the fold panicked: {}", words.unwrap_or("it does not say why"));

@@ -1,12 +1,16 @@
-//! Recomputes the hash chain of a book from the database and names the first position that does not hold.
+//! Recomputes the hash chain and the tree of a book from the database and names the first position that does not hold.
 
 use std::collections::HashMap;
 
-use domain::chain::{self, GENESIS, Hash, Header};
-use domain::{BookId, EventId, RequestId};
+use domain::BookId;
+use domain::chain::{self, GENESIS, Hash};
+use domain::proof::entry_hash;
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
+
+use crate::header::{self, hash_in};
+use crate::tree::{Check, Expected, Protection};
 
 /// How many events are read at once: each range is a short snapshot of its own.
 const RANGE: i64 = 10_000;
@@ -20,6 +24,16 @@ pub struct Report {
     pub verified: i64,
     /// The first position that does not hold, and why.
     pub broken: Option<Broken>,
+    /// What its checkpoints are worth.
+    #[serde(flatten)]
+    pub protection: Protection,
+}
+
+impl Report {
+    /// Whether nothing at all was found.
+    pub fn holds(&self) -> bool {
+        self.broken.is_none() && self.protection.faults.is_empty()
+    }
 }
 
 /// Where and why a book does not hold.
@@ -46,72 +60,88 @@ pub async fn books(pool: &PgPool) -> sqlx::Result<Vec<BookId>> {
 }
 
 /// Verifies a book up to its head as it is now; `progress` hears how many events have been verified.
-pub async fn verify(pool: &PgPool, book_id: BookId, mut progress: impl FnMut(i64)) -> sqlx::Result<Report> {
+pub async fn verify(pool: &PgPool, book_id: BookId, progress: impl FnMut(i64)) -> sqlx::Result<Report> {
+    verify_against(pool, book_id, &Expected::default(), progress).await
+}
+
+/// The same, and compares with keys and checkpoints that were kept elsewhere.
+pub async fn verify_against(
+    pool: &PgPool,
+    book_id: BookId,
+    expected: &Expected,
+    progress: impl FnMut(i64),
+) -> sqlx::Result<Report> {
     let mut db = pool.acquire().await?;
-    let (head, head_hash) = crate::feed::head(&mut db, book_id).await?;
-    let mut state = State { position: 0, hash: GENESIS, sequences: HashMap::new() };
+    let check = Check::open(&mut db, book_id, expected).await?;
+    let mut state = State { book_id, position: 0, hash: GENESIS, sequences: HashMap::new(), entry: vec![], check };
+    let broken = walk(&mut db, &mut state, progress).await?;
+    let verified = broken.as_ref().map_or(state.position, |(position, _)| position - 1);
+    let broken = broken.map(|(position, reason)| Broken { position, reason });
+    Ok(Report { book_id, verified, broken, protection: state.check.protection })
+}
+
+/// Goes through a book; answers the first position that does not hold, and why.
+async fn walk(
+    db: &mut PgConnection,
+    state: &mut State,
+    mut progress: impl FnMut(i64),
+) -> sqlx::Result<Option<(i64, String)>> {
+    let (head, head_hash) = crate::feed::head(db, state.book_id).await?;
     while state.position < head {
-        let rows = range(&mut db, book_id, state.position, head).await?;
-        if rows.is_empty() {
-            return Ok(broken(book_id, &state, "the event is missing"));
-        }
-        for row in &rows {
-            if let Err(reason) = state.take(book_id, row) {
-                return Ok(broken(book_id, &state, &reason));
-            }
+        let rows = range(db, state.book_id, state.position, head).await?;
+        let fault = match rows.is_empty() {
+            true => Some("the event is missing".to_owned()),
+            false => rows.iter().find_map(|row| state.take(row).err()),
+        };
+        // What the tree says of events before a fault in the chain comes first.
+        let compared = state.check.compare(db).await?;
+        if let Some(fault) = compared.err().or(fault.map(|reason| (state.position + 1, reason))) {
+            return Ok(Some(fault));
         }
         progress(state.position);
     }
     if state.hash[..] != head_hash[..] {
-        let reason = "the head's hash is not the hash of the last event";
-        state.position -= 1;
-        return Ok(broken(book_id, &state, reason));
+        return Ok(Some((state.position, "the head's hash is not the hash of the last event".into())));
+    }
+    if let Err(fault) = state.check.finish(db).await? {
+        return Ok(Some(fault));
     }
     let row = sqlx::query(
         "SELECT count(*) AS n FROM events WHERE book_id = $1 AND (position > $2 OR position < 1) \
          AND NOT EXISTS (SELECT 1 FROM book_heads WHERE book_id = $1 AND position <> $2)",
     )
-    .bind(book_id.uuid())
+    .bind(state.book_id.uuid())
     .bind(head)
     .fetch_one(&mut *db)
     .await?;
-    if row.get::<i64, _>("n") > 0 {
-        return Ok(broken(book_id, &state, "there are events outside the chain"));
-    }
-    Ok(Report { book_id, verified: state.position, broken: None })
-}
-
-fn broken(book_id: BookId, state: &State, reason: &str) -> Report {
-    let position = state.position + 1;
-    Report { book_id, verified: state.position, broken: Some(Broken { position, reason: reason.to_owned() }) }
+    let outside = row.get::<i64, _>("n") > 0;
+    Ok(outside.then(|| (state.position + 1, "there are events outside the chain".into())))
 }
 
 async fn range(db: &mut PgConnection, book_id: BookId, after: i64, head: i64) -> sqlx::Result<Vec<PgRow>> {
-    sqlx::query(
-        "SELECT position, stream_id, sequence, session_id, event_id, event_type, event_version, occurred_at, \
-           recorded_at, actor_id, correlation_id, causation_id, request_id, request_hash, payload::text AS payload, \
-           metadata::text AS metadata, salt, commitment, hash \
-         FROM events WHERE book_id = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4",
-    )
-    .bind(book_id.uuid())
-    .bind(after)
-    .bind(head)
-    .bind(RANGE)
-    .fetch_all(db)
-    .await
+    let sql = format!(
+        "SELECT {}, payload::text AS payload, salt, commitment, hash FROM events \
+         WHERE book_id = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4",
+        header::COLUMNS
+    );
+    sqlx::query(&sql).bind(book_id.uuid()).bind(after).bind(head).bind(RANGE).fetch_all(db).await
 }
 
 /// How far the chain has been followed.
 struct State {
+    book_id: BookId,
     position: i64,
     hash: Hash,
     sequences: HashMap<Uuid, i64>,
+    /// The header and commitment of one event; kept, so that not every event asks for memory.
+    entry: Vec<u8>,
+    check: Check,
 }
 
 impl State {
     /// Takes the next event, or says what is wrong with it.
-    fn take(&mut self, book_id: BookId, row: &PgRow) -> Result<(), String> {
-        let header = header(book_id, row).map_err(|error| error.to_string())?;
+    fn take(&mut self, row: &PgRow) -> Result<(), String> {
+        let header = header::header(self.book_id, row).map_err(|error| error.to_string())?;
         if header.position != self.position + 1 {
             return Err("the event is missing".into());
         }
@@ -127,41 +157,20 @@ impl State {
         if chain::commitment(salt, payload.as_bytes()) != stored {
             return Err("the payload is not the one that was written".into());
         }
-        let hash = chain::hash(&self.hash, &header, &stored);
+        self.entry.clear();
+        header.write(&mut self.entry);
+        self.entry.extend_from_slice(&stored);
+        let hash = chain::entry_hash(&self.hash, &self.entry);
         if hash != bytes(row, "hash")? {
             return Err("the event is not the one that was written: its hash does not follow".into());
         }
         self.sequences.insert(header.stream_id, header.sequence);
         (self.position, self.hash) = (header.position, hash);
+        self.check.take(entry_hash(&self.entry), &hash);
         Ok(())
     }
 }
 
-fn header(book_id: BookId, row: &PgRow) -> sqlx::Result<Header<'_>> {
-    let request_hash: Option<&[u8]> = row.try_get("request_hash")?;
-    let request_hash =
-        request_hash.map(|hash| hash.try_into().map_err(|_| sqlx::Error::ColumnNotFound("request_hash".into())));
-    Ok(Header {
-        book_id,
-        position: row.try_get("position")?,
-        stream_id: row.try_get("stream_id")?,
-        sequence: row.try_get("sequence")?,
-        session_id: row.try_get("session_id")?,
-        event_id: EventId::new(row.try_get("event_id")?),
-        event_type: row.try_get("event_type")?,
-        event_version: row.try_get("event_version")?,
-        occurred_at: row.try_get("occurred_at")?,
-        recorded_at: row.try_get("recorded_at")?,
-        actor_id: row.try_get("actor_id")?,
-        correlation_id: row.try_get("correlation_id")?,
-        causation_id: row.try_get("causation_id")?,
-        request_id: row.try_get::<Option<Uuid>, _>("request_id")?.map(RequestId::new),
-        request_hash: request_hash.transpose()?,
-        metadata: row.try_get("metadata")?,
-    })
-}
-
 fn bytes(row: &PgRow, column: &str) -> Result<Hash, String> {
-    let bytes: &[u8] = row.try_get(column).map_err(|error| error.to_string())?;
-    bytes.try_into().map_err(|_| format!("the {column} is not 32 bytes long"))
+    hash_in(row, column).map_err(|error| error.to_string())
 }

@@ -3,6 +3,7 @@
 //! A projection is pure: it names the rows that an event touches and folds the event into them. The runner alone does
 //! SQL, and moves rows and checkpoint in one transaction. Never here: a write to the log, a decision, a side effect.
 
+pub mod as_of;
 pub mod audit;
 pub mod check;
 pub mod column;
@@ -17,11 +18,13 @@ pub mod session;
 pub mod status;
 pub mod timeline;
 pub mod tool_call;
+pub mod tree;
 pub mod usage;
 pub mod work;
 
 mod apply;
 mod build;
+mod header;
 mod post;
 mod runner;
 

@@ -144,6 +144,7 @@ fn words(event: &Event) -> (String, String) {
         Event::Model(_) => ("Price changed", String::new()),
         Event::User(_) => ("User registered", String::new()),
         Event::Sandbox(_) => ("Sandbox probed", String::new()),
+        Event::CheckpointKey(_) => ("Checkpoint key created", String::new()),
         Event::Quarantine(_) => ("Quarantine", String::new()),
     };
     (title.to_owned(), detail)

@@ -6,12 +6,16 @@
 )]
 
 mod append;
+mod as_of;
 mod audit;
 mod commands;
+mod evolution;
 mod fixture;
 mod isolation;
+mod machine;
 mod model;
 mod quarantine;
 mod race;
 mod runner;
 mod settle;
+mod snapshots;

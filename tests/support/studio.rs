@@ -27,6 +27,13 @@ pub struct Studio {
     serving: Option<Serving>,
 }
 
+/// Another server on the same data, in a process of its own. Dropping it kills it.
+pub struct Neighbour {
+    /// Who asks this server; signed in.
+    pub client: Client,
+    serving: Serving,
+}
+
 /// A folder that any user may enter: what is started as root works as somebody else.
 pub struct Folder(TempDir);
 
@@ -83,6 +90,17 @@ impl Studio {
         self.client.address = self.start().await.0;
     }
 
+    /// Starts another server on the same data, beside the one that runs.
+    pub async fn neighbour(&self) -> Neighbour {
+        let (serving, address, link) = self.launch().await;
+        Neighbour { client: Client::sign_in(&address, &link).await, serving }
+    }
+
+    /// The process number of the server.
+    pub fn process(&self) -> u32 {
+        self.serving.as_ref().and_then(|serving| serving.child.id()).expect("a server runs")
+    }
+
     /// Runs a command on the same data to its end.
     pub async fn daybook(&self, arguments: &[&str]) -> Output {
         let mut command = self.command();
@@ -119,6 +137,12 @@ impl Studio {
     }
 
     async fn start(&mut self) -> (String, String) {
+        let (serving, address, link) = self.launch().await;
+        self.serving = Some(serving);
+        (address, link)
+    }
+
+    async fn launch(&self) -> (Serving, String, String) {
         let log = std::fs::File::options().create(true).append(true).open(self.log_file()).expect("a log can be made");
         let mut command = self.command();
         command.args(["serve", "--port", "0", "--no-open", "--client"]).arg(self.folder.path().join("client"));
@@ -135,8 +159,15 @@ impl Studio {
         if tokio::time::timeout(WATCHDOG, reading).await.is_err() {
             panic!("the server does not listen: {}", self.log());
         }
-        self.serving = Some(Serving { child, _output: output });
-        (address.expect("the server listens before it shows the link"), link.expect("it was read"))
+        let address = address.expect("the server listens before it shows the link");
+        (Serving { child, _output: output }, address, link.expect("it was read"))
+    }
+}
+
+impl Neighbour {
+    /// The process number of the server.
+    pub fn process(&self) -> u32 {
+        self.serving.child.id().expect("it has not ended")
     }
 }
 

@@ -15,6 +15,8 @@ use super::{Appended, Job};
 
 const STREAMS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 const REQUESTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
+/// How many events of others are looked through to keep the cache; beyond that it begins anew.
+const CATCH_UP: i64 = 10_000;
 
 /// The newest event of a book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,14 @@ impl BookCache {
 
     /// Moves to a newer head that another process wrote, and takes in which streams it touched. Requests are looked up.
     pub async fn refresh(&mut self, db: &mut PgConnection, book_id: BookId, head: Head) -> sqlx::Result<()> {
-        if head.position == self.head.position {
+        if head == self.head {
+            return Ok(());
+        }
+        // A process that was away for long knows little that is still true; one whose head is not in the log at all,
+        // because a backup was restored under it, knows nothing.
+        let grown = head.position - self.head.position;
+        if !(1..=CATCH_UP).contains(&grown) {
+            *self = Self::new(head);
             return Ok(());
         }
         let moved = sqlx::query(

@@ -6,6 +6,7 @@
 
 mod batch;
 mod cache;
+mod failure;
 mod rows;
 mod sequencer;
 mod settle;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::chain::Hash;
-use domain::{BookId, Event, RequestId, Timestamp};
+use domain::{BookId, DecodeError, Event, RequestId, Timestamp};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
@@ -103,12 +104,32 @@ pub enum AppendError {
     /// The request id was used for something else.
     #[error("this request id was used before, with other input")]
     RequestReused,
+    /// A type or version that this release does not know: it could neither read nor fold it.
+    #[error("event type {name} version {version} is unknown to this release: it is not appended")]
+    Unknown {
+        /// `noun.verb_past`.
+        name: String,
+        /// 1 and up.
+        version: i16,
+    },
+    /// A payload that does not have the shape of its type.
+    #[error("{0}: it is not appended")]
+    Malformed(String),
     /// The database refuses the row itself.
     #[error("the database refuses an event: {0}")]
     Refused(String),
-    /// The database cannot be reached; whether the append is in is unknown until it can.
-    #[error("the database cannot be reached: ask again with the same request id")]
+    /// The database cannot be reached, or cannot write; whether the append is in is unknown until it can.
+    #[error("the database cannot be reached or cannot write: ask again with the same request id")]
     Unavailable,
+}
+
+/// The door for an event that comes as text, such as from an export: what this release does not know stays outside, and
+/// what is of an older version comes in the present shape.
+pub fn admit(name: &str, version: i16, payload: &str) -> Result<Event, AppendError> {
+    Event::decode(name, version, payload).map_err(|error| match error {
+        DecodeError::Unknown { name, version } => AppendError::Unknown { name, version },
+        malformed @ DecodeError::Malformed { .. } => AppendError::Malformed(malformed.to_string()),
+    })
 }
 
 /// A book has grown to this position.
@@ -155,6 +176,9 @@ impl Log {
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let (answer, answered) = oneshot::channel();
         let sealed = rows::seal(&append, self.now());
+        if sealed.is_empty() {
+            return Err(AppendError::Refused("an append has at least one event".into()));
+        }
         self.jobs.send(Job { append, sealed, answer }).await.map_err(|_| AppendError::Unavailable)?;
         let answer = answered.await.unwrap_or(Err(AppendError::Unavailable));
         if answer.as_ref().is_ok_and(|appended| !appended.repeated) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::chain::{self, Hash, Header, SALT_BYTES};
 use domain::{BookId, Event, EventId, StoredType, Timestamp};
+use rand::Rng;
 use sqlx::encode::{Encode, IsNull};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
@@ -66,7 +67,8 @@ const RANDOM_BYTES: usize = SALT_BYTES + 10;
 pub(super) fn seal(append: &Append, now: Timestamp) -> Vec<Sealed> {
     let events = || append.streams.iter().flat_map(|stream| &stream.events);
     let mut random = vec![0; events().count() * RANDOM_BYTES];
-    getrandom::fill(&mut random).expect("the operating system gives random bytes");
+    // A cryptographic generator, seeded by the operating system: nobody guesses a salt.
+    rand::rng().fill_bytes(&mut random);
     let millis = u64::try_from(now.timestamp_millis()).expect("the clock is past 1970");
     let (random, _) = random.as_chunks::<RANDOM_BYTES>();
     events().zip(random).map(|(event, random)| Sealed::new(event, millis, random)).collect()
@@ -112,10 +114,6 @@ impl<T: AsRef<str>> Encode<'_, Postgres> for JsonText<T> {
 impl Rows {
     pub fn after(book_id: BookId, head: Head) -> Self {
         Self { book_id, before: head, after: head, columns: Columns::default() }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.columns.position.is_empty()
     }
 
     /// Chains an append to what is here already. `now` is the clock's; recorded times never go back.

@@ -13,14 +13,17 @@ use tokio::sync::{broadcast, mpsc};
 use uuid::Uuid;
 
 use super::cache::{self, BookCache, Known};
+use super::failure::Failure;
 use super::rows::Rows;
 use super::settle::Connector;
-use super::{Append, AppendError, Appended, Clock, Job, Tip, batch};
+use super::{Append, AppendError, Appended, Clock, Job, StreamAppend, Tip, batch};
 
 /// The most events of one batch, unless a single append has more.
 const BATCH_EVENTS: usize = 1_000;
 /// The longest that a batch waits for as many requests as the one before it had.
 const GATHER: Duration = Duration::from_micros(500);
+/// How long the database may be silent in the middle of a batch before the connection counts as broken.
+const SILENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Sequencer {
     pub(super) connector: Connector,
@@ -99,24 +102,23 @@ impl Sequencer {
             group.jobs.into_iter().for_each(|job| refuse(job, AppendError::Unavailable));
             return vec![];
         };
-        let staged = match self.stage(&mut db, group).await {
-            Ok(staged) => staged,
-            Err((jobs, error)) => return self.failed(db, jobs, &error).await,
-        };
+        if let Err(error) = in_time(self.prepare(&mut db, &group)).await {
+            return self.failed(db, group.jobs, &error).await;
+        }
+        let staged = self.stage(group);
         if staged.rows.is_empty() {
             return self.leave(db, staged, &[]).await;
         }
         let (locked, rows): (bool, Vec<&Rows>) = (self.connector.in_transaction(), staged.rows.values().collect());
-        let mut result = batch::append(&mut db, &rows).await;
+        let mut result = in_time(batch::append(&mut db, &rows)).await;
         if locked && result.is_ok() {
-            result = match self.connector.commit(&mut db).await {
-                Ok(()) => result,
-                Err(error) => Err(error),
-            };
+            result = in_time(self.connector.commit(&mut db)).await.and(result);
         }
         match result {
             Ok(books) => self.leave(db, staged, &books).await,
-            Err(error) if is_refusal(&error) => self.failed(db, staged.jobs().collect(), &error).await,
+            Err(error) if Failure::of(&error) != Failure::Lost => {
+                self.failed(db, staged.jobs().collect(), &error).await
+            }
             Err(error) => {
                 tracing::warn!(%error, "the connection broke during an append; settling what became of it");
                 drop(db);
@@ -126,10 +128,7 @@ impl Sequencer {
     }
 
     /// Looks at each request: answers what is known, refuses what conflicts, chains the rest.
-    async fn stage(&mut self, db: &mut PgConnection, group: Group) -> Result<Staged, (Vec<Job>, sqlx::Error)> {
-        if let Err(error) = self.prepare(db, &group).await {
-            return Err((group.jobs, error));
-        }
+    fn stage(&mut self, group: Group) -> Staged {
         let now = (self.clock)();
         let mut staged = Staged { rows: BTreeMap::new(), accepted: vec![], deferred: vec![], doubtful: vec![] };
         let mut moved: HashMap<(BookId, Uuid), i64> = HashMap::new();
@@ -166,8 +165,7 @@ impl Sequencer {
             let appended = Appended { first, last: rows.after.position, repeated: false };
             staged.accepted.push((job, appended));
         }
-        staged.rows.retain(|_, rows| !rows.is_empty());
-        Ok(staged)
+        staged
     }
 
     /// Loads what must be known of the group's books and streams, under a lock where one is wanted.
@@ -256,14 +254,31 @@ impl Sequencer {
         }
     }
 
-    /// The database refused something in the group: split it until the culprit stands alone.
+    /// The group was not written: a row that the database refuses is split off until it stands alone.
     async fn failed(&mut self, mut db: PgConnection, mut jobs: Vec<Job>, error: &sqlx::Error) -> Vec<Group> {
-        let lost =
-            !is_refusal(error) || self.connector.in_transaction() && self.connector.rollback(&mut db).await.is_err();
-        if lost {
-            drop(db);
-            self.books.clear();
-            return vec![Group { jobs, locked: true }];
+        let mut failure = Failure::of(error);
+        if failure != Failure::Lost
+            && self.connector.in_transaction()
+            && in_time(self.connector.rollback(&mut db)).await.is_err()
+        {
+            failure = Failure::Lost;
+        }
+        match failure {
+            Failure::Row => {}
+            Failure::Contention => {
+                self.connector.put_back(db);
+                return vec![Group { jobs, locked: true }];
+            }
+            Failure::Lost => {
+                self.books.clear();
+                return vec![Group { jobs, locked: true }];
+            }
+            Failure::Unable => {
+                tracing::error!(%error, appends = jobs.len(), "the database cannot write");
+                self.books.clear();
+                jobs.into_iter().for_each(|job| refuse(job, AppendError::Unavailable));
+                return vec![];
+            }
         }
         if jobs.len() > 1 {
             self.connector.put_back(db);
@@ -297,11 +312,22 @@ impl Sequencer {
         }
         match constraint {
             Some("events_request") => Err(AppendError::Unavailable),
-            Some("events_stream") => {
-                let stream_id = append.streams.first().map_or(Uuid::nil(), |stream| stream.stream_id);
-                Err(AppendError::Conflict(stream_id))
-            }
+            Some("events_stream") => Err(self.culprit(db, append).await),
             _ => Err(AppendError::Refused(error.to_string())),
+        }
+    }
+
+    /// The stream of an append that has moved on, though it was not known here. Streams only grow, so it still shows.
+    async fn culprit(&self, db: &mut PgConnection, append: &Append) -> AppendError {
+        let streams: Vec<Uuid> = append.streams.iter().map(|stream| stream.stream_id).collect();
+        let Ok(newest) = cache::look_up_streams(db, append.book_id, &streams).await else {
+            return AppendError::Unavailable;
+        };
+        let newest: HashMap<Uuid, i64> = newest.into_iter().collect();
+        let moved = |stream: &&StreamAppend| newest.get(&stream.stream_id).is_some_and(|at| *at != stream.expected);
+        match append.streams.iter().find(moved) {
+            Some(stream) => AppendError::Conflict(stream.stream_id),
+            None => AppendError::Refused("an append names each stream once".into()),
         }
     }
 
@@ -312,8 +338,11 @@ impl Sequencer {
             staged.jobs().for_each(|job| refuse(job, AppendError::Unavailable));
             return vec![];
         };
-        match self.connector.landed(&mut db, &staged.rows).await {
-            Ok(written) => self.leave(db, staged, &written).await,
+        match in_time(self.connector.landed(&mut db, &staged.rows)).await {
+            Ok(written) => {
+                tracing::info!(landed = written.len(), "settled what became of a batch");
+                self.leave(db, staged, &written).await
+            }
             Err(error) => {
                 tracing::warn!(%error, "the connection broke again while settling");
                 drop(db);
@@ -332,16 +361,10 @@ fn conflict(append: &Append, book: &mut BookCache, moved: &HashMap<(BookId, Uuid
     stale.map(|stream| stream.stream_id)
 }
 
-/// Whether the database answered and said no, as against having gone away.
-fn is_refusal(error: &sqlx::Error) -> bool {
-    match error {
-        // Class 57 is "operator intervention": the server is shutting this connection down.
-        sqlx::Error::Database(error) => {
-            !error.code().is_some_and(|code| code.starts_with("57") || code.starts_with("08"))
-        }
-        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
-        _ => false,
-    }
+/// A database that says nothing for too long is as good as gone.
+async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let silent = || Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+    tokio::time::timeout(SILENCE, work).await.unwrap_or_else(|_| silent())
 }
 
 fn size(append: &Append) -> usize {

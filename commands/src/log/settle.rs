@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::BookId;
+use domain::{BookId, Timestamp};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, Row};
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::cache;
 use super::rows::Rows;
 use super::sequencer::execute;
+use crate::database::IDLE_LIMIT;
 
 /// How long the sequencer tries to reach the database before it answers that it cannot.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,8 +24,15 @@ pub(super) struct Connector {
     options: PgConnectOptions,
     idle: Option<PgConnection>,
     /// The server process of the newest connection. While it lives, a statement of ours may still be under way.
-    backend: Option<i32>,
+    backend: Option<Backend>,
     in_transaction: bool,
+}
+
+/// A server process. Its number alone may be another's after a restart of the server.
+#[derive(Clone, Copy)]
+struct Backend {
+    pid: i32,
+    started: Timestamp,
 }
 
 impl Connector {
@@ -56,15 +64,16 @@ impl Connector {
     async fn connect(&mut self) -> sqlx::Result<PgConnection> {
         let mut db = self.options.connect().await?;
         if let Some(backend) = self.backend {
-            sqlx::query("SELECT pg_terminate_backend($1, 5000) FROM pg_stat_activity WHERE pid = $1")
-                .bind(backend)
-                .execute(&mut db)
-                .await?;
+            let end =
+                "SELECT pg_terminate_backend($1, 5000) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2";
+            sqlx::query(end).bind(backend.pid).bind(backend.started).execute(&mut db).await?;
             self.backend = None;
         }
-        let row = sqlx::query("SELECT pg_backend_pid() AS pid").fetch_one(&mut db).await?;
+        let own = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+        let row = sqlx::query(own).fetch_one(&mut db).await?;
         execute(&mut db, "SET ROLE daybook_writer").await?;
-        self.backend = Some(row.get("pid"));
+        execute(&mut db, IDLE_LIMIT).await?;
+        self.backend = Some(Backend { pid: row.get("pid"), started: row.get("backend_start") });
         Ok(db)
     }
 

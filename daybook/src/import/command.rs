@@ -24,6 +24,7 @@ pub async fn run(place: &Place, wanted: &Import) -> anyhow::Result<u8> {
         take_in(&node, &file, trajectory, wanted.json).await?;
     }
     node.runner.catch_up().await?;
+    node.sign().await;
     node.close().await;
     Ok(OK)
 }

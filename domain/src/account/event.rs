@@ -8,6 +8,7 @@ use crate::money::NanoUsd;
 
 /// Who stands behind a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChargeOrigin {
     /// A provider bills it.
@@ -20,6 +21,7 @@ pub enum ChargeOrigin {
 
 /// Where the token counts come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UsageSource {
     /// The provider said so.
@@ -32,6 +34,7 @@ pub enum UsageSource {
 
 /// Tokens by class; the classes never overlap. An absent count was not reported, which is not zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TokenCounts {
     /// Input that was in no cache.
@@ -53,6 +56,7 @@ pub struct TokenCounts {
 
 /// Money was set aside for a model call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SpendReserved {
     /// The call; it also names the reservation.
@@ -77,6 +81,7 @@ pub struct SpendReserved {
 
 /// Tokens were used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UsageMetered {
     /// The call, or the first of `calls`.
@@ -104,6 +109,7 @@ pub struct UsageMetered {
 
 /// One line of a charge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChargeLine {
     /// The class of token, or `total` for an imported sum.
@@ -117,6 +123,7 @@ pub struct ChargeLine {
 
 /// One leg of a double entry: positive debits, negative credits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Posting {
     /// The account, such as `expense:model`.
@@ -127,6 +134,7 @@ pub struct Posting {
 
 /// Usage was charged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UsageCharged {
     /// The call.
@@ -153,6 +161,7 @@ pub struct UsageCharged {
 
 /// A reservation was replaced by what the call really cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReservationSettled {
     /// The call.
@@ -167,6 +176,7 @@ pub struct ReservationSettled {
 
 /// A reservation was given back: the call was never made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReservationReleased {
     /// The call.

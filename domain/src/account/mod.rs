@@ -9,6 +9,8 @@ pub use event::*;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::aggregate::Aggregate;
 use crate::id::{LlmCallId, RunId, SessionId};
 use crate::model::ModelPriced;
@@ -89,7 +91,7 @@ pub enum AccountError {
 }
 
 /// What is known of an account: open reservations and balances.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Account {
     open: BTreeMap<LlmCallId, SpendReserved>,
     balances: BTreeMap<String, NanoUsd>,

@@ -11,6 +11,7 @@ use crate::money::{NanoUsd, Overflow};
 
 /// A price in nano-USD per million tokens, by class of token; the classes never overlap.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
     /// Input that was in no cache.
@@ -27,6 +28,7 @@ pub struct Rates {
 
 /// A model has a new price.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ModelPriced {
     /// The version that charges will name.
@@ -72,7 +74,7 @@ pub enum ModelError {
 }
 
 /// The newest price of every model.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PriceList {
     newest: BTreeMap<String, ModelPriced>,
     versions: BTreeMap<PriceId, ModelPriced>,

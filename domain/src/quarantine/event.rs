@@ -6,6 +6,7 @@ use crate::event::events;
 
 /// A projection is to try again to take an event in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QuarantineRetried {
     /// The projection.
@@ -16,6 +17,7 @@ pub struct QuarantineRetried {
 
 /// A projection is to go on as if an event of this book had not happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QuarantineSkipped {
     /// The projection.

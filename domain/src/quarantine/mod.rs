@@ -6,6 +6,7 @@ pub use event::*;
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -48,7 +49,7 @@ pub enum QuarantineError {
 }
 
 /// What was ordered so far.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quarantine {
     skipped: BTreeSet<(String, i64)>,
 }

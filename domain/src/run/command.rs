@@ -175,7 +175,7 @@ pub struct DecideApproval {
 }
 
 /// An answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Decision {
     /// Yes.
     Grant(Scope),

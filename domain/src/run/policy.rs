@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which tool calls ask first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalPolicy {
     /// Whatever changes anything asks.

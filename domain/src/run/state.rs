@@ -1,5 +1,7 @@
 //! What is known of a run, folded from its events.
 
+use serde::{Deserialize, Serialize};
+
 use super::*;
 use crate::Timestamp;
 use crate::content::Content;
@@ -7,13 +9,13 @@ use crate::id::{LlmCallId, RunId, SessionId, ToolCallId, WorkerId, WorkspaceId};
 use crate::money::NanoUsd;
 
 /// A run; nothing before it was requested.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     state: Option<Box<RunState>>,
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Well.
     Succeeded,
@@ -24,7 +26,7 @@ pub enum Outcome {
 }
 
 /// What a run waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Waiting {
     /// The step that is wanted or under way.
     Step(Step),
@@ -37,7 +39,7 @@ pub enum Waiting {
 }
 
 /// A turn of the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// 1 and up within the run.
     pub step_no: u32,
@@ -52,7 +54,7 @@ pub struct Step {
 }
 
 /// A tool that the model asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// The call.
     pub tool_call_id: ToolCallId,
@@ -69,7 +71,7 @@ pub struct Call {
 }
 
 /// Where a call stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallState {
     /// The model asked for it.
     Requested,
@@ -90,7 +92,7 @@ pub enum CallState {
 }
 
 /// What is known of the tests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tests {
     /// They have not run.
     NotRun,
@@ -107,7 +109,7 @@ pub enum Tests {
 }
 
 /// A run that was requested.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
     /// How it began.
     pub request: RunRequested,

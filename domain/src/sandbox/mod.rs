@@ -7,6 +7,7 @@ use crate::event::events;
 
 /// What came of one attempt to escape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CheckOutcome {
     /// The sandbox held.
@@ -19,6 +20,7 @@ pub enum CheckOutcome {
 
 /// One attempt to escape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SandboxCheck {
     /// Stable name, such as `read_host_files`.
@@ -32,6 +34,7 @@ pub struct SandboxCheck {
 
 /// How one limit is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SandboxLimit {
     /// Stable name, such as `memory`.
@@ -46,6 +49,7 @@ pub struct SandboxLimit {
 
 /// The sandbox tried to be escaped from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SandboxProbed {
     /// The engine's tier; `none` where it refuses to run.
@@ -77,7 +81,7 @@ pub enum SandboxCommand {
 pub enum SandboxError {}
 
 /// What the newest probe found.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sandbox {
     newest: Option<SandboxProbed>,
 }

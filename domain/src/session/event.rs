@@ -9,6 +9,7 @@ use crate::run::ApprovalPolicy;
 
 /// Where a session comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// A person in the browser.
@@ -23,6 +24,7 @@ pub enum Origin {
 
 /// The file that an imported session was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportSource {
     /// The format, such as `swe-agent`.
@@ -37,6 +39,7 @@ pub struct ImportSource {
 
 /// A session began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionStarted {
     /// The session.
@@ -61,6 +64,7 @@ pub struct SessionStarted {
 
 /// What becomes of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// It began a run.
@@ -73,6 +77,7 @@ pub enum Delivery {
 
 /// A person wrote something.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MessageReceived {
     /// The message.

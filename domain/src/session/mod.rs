@@ -3,6 +3,8 @@
 mod event;
 pub use event::*;
 
+use serde::{Deserialize, Serialize};
+
 use crate::aggregate::Aggregate;
 use crate::id::{MessageId, RunId};
 
@@ -30,7 +32,7 @@ pub enum SessionError {
 }
 
 /// What is known of a session.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     /// How it began; `None` before it did.
     pub started: Option<SessionStarted>,

@@ -8,6 +8,7 @@ use crate::id::UserId;
 
 /// A person was registered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UserRegistered {
     /// The person.
@@ -41,7 +42,7 @@ pub enum UserError {
 }
 
 /// A person.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct User {
     registered: Option<UserRegistered>,
 }

@@ -11,6 +11,7 @@ use crate::id::{RunId, SessionId, ToolCallId, WorkspaceId};
 
 /// A workspace was made, empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WorkspaceCreated {
     /// The workspace.
@@ -21,6 +22,7 @@ pub struct WorkspaceCreated {
 
 /// What is recorded of a change to a file, whatever the kind of change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FileChange {
     /// Relative to the workspace.
@@ -50,14 +52,17 @@ pub struct FileChange {
 
 /// A file came to be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct FileCreated(pub FileChange);
 /// A file changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct FileModified(pub FileChange);
 /// A file is gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct FileDeleted(pub FileChange);
 
@@ -95,7 +100,7 @@ pub enum WorkspaceError {
 }
 
 /// What is known of a workspace.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Workspace {
     created: Option<WorkspaceCreated>,
     files: BTreeMap<String, Option<Sha256>>,

@@ -109,6 +109,13 @@ impl Standing {
         self.orders.iter().map(|order| order.at).max().unwrap_or(0)
     }
 
+    /// The events that a projection leaves out at position `to`. One that stops looks ahead for orders, since it never
+    /// reaches them by itself.
+    pub fn skips(&self, projection: &str, stops: bool, to: i64) -> impl Iterator<Item = i64> {
+        let orders = self.orders.iter().filter(move |order| order.skip && order.projection == projection);
+        orders.filter(move |order| order.at <= to || stops).map(|order| order.position)
+    }
+
     /// The partition no longer waits in a build.
     pub fn forget(&mut self, schema: &str, partition_id: Uuid) {
         if let Some(entries) = self.entries.get_mut(schema) {
@@ -117,7 +124,7 @@ impl Standing {
     }
 
     /// The events that a build takes in when it goes to position `to`: neither those that wait nor those that are
-    /// skipped. A projection that stops looks ahead for skips, since it never reaches them by itself.
+    /// skipped.
     pub fn keep<'e>(
         &self,
         projection: &dyn Apply,
@@ -126,9 +133,7 @@ impl Standing {
         to: i64,
     ) -> Cow<'e, [Recorded]> {
         let entries = schema.and_then(|schema| self.entries.get(schema)).filter(|entries| !entries.is_empty());
-        let skips = self.orders.iter().filter(|order| order.skip && order.projection == projection.name());
-        let skips = skips.filter(|order| order.at <= to || projection.stops());
-        let skips: Vec<i64> = skips.map(|order| order.position).collect();
+        let skips: Vec<i64> = self.skips(projection.name(), projection.stops(), to).collect();
         if entries.is_none() && skips.is_empty() {
             return Cow::Borrowed(events);
         }

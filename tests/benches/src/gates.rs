@@ -39,11 +39,11 @@ pub fn judge(measured: &[(Scenario, Vec<Round>)]) -> Vec<Gate> {
     let mut gates = vec![];
     let mut gate = |what, bound, figure| gates.push(Gate { what, bound, figure });
     if let Some(rounds) = rounds(MANY) {
-        let (plain, peer) = (Contestant::Plain, Contestant::PostgresEs);
+        let (plain, peer) = (&Contestant::Plain, &Contestant::PostgresEs);
         gate(
             "32 writers: events per sync of the WAL",
             Bound::AtLeast(30.0),
-            events_per_sync(rounds, Contestant::Daybook),
+            events_per_sync(rounds, &Contestant::Daybook),
         );
         gate("32 writers: processor time per event / plain INSERT", Bound::AtMost(0.27), cpu_ratio(rounds, plain));
         gate("32 writers: processor time per event / postgres-es", Bound::AtMost(0.13), cpu_ratio(rounds, peer));
@@ -59,7 +59,7 @@ pub fn judge(measured: &[(Scenario, Vec<Round>)]) -> Vec<Gate> {
         );
     }
     if let Some(rounds) = rounds(ONE) {
-        let figure = speed_ratio(rounds, Contestant::Plain);
+        let figure = speed_ratio(rounds, &Contestant::Plain);
         gate("1 writer: events per second / plain INSERT, on a free disk and machine", Bound::AtLeast(0.75), figure);
     }
     gates

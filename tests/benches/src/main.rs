@@ -10,8 +10,10 @@ mod disk;
 mod gates;
 mod machine;
 mod meter;
+mod price;
 mod report;
 mod round;
+mod scale;
 mod server;
 mod slice;
 mod table;
@@ -30,15 +32,24 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Benchmark {
-    /// Appends to the log, against single INSERTs and postgres-es (the default, and so far the only one)
+    /// Appends to the log, against single INSERTs and postgres-es (the default)
     Append(append::Options),
+    /// What each part of the log costs its appends
+    Price(price::Options),
+    /// Appends to a grown log, against a fresh one
+    Scale(scale::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let options = match Arguments::parse().benchmark {
-        Some(Benchmark::Append(options)) => options,
-        None => append::Options::default(),
-    };
-    // The runtime of the product: as many workers as there are cores.
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(append::run(&options))
+    // The runtime of the product: one core is left to PostgreSQL.
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    runtime.block_on(async {
+        match Arguments::parse().benchmark {
+            Some(Benchmark::Append(options)) => append::run(&options).await,
+            Some(Benchmark::Price(options)) => price::run(&options).await,
+            Some(Benchmark::Scale(options)) => scale::run(&options).await,
+            None => append::run(&append::Options::default()).await,
+        }
+    })
 }

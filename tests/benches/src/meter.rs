@@ -1,4 +1,4 @@
-//! Processor time of processes, read from /proc: our own, and those of the server that work for what is measured.
+//! Processor time: of this process, with threads that have ended, and of the server's that work for what is measured.
 
 use std::fs;
 use std::path::Path;
@@ -21,16 +21,13 @@ impl Meter {
 
     /// The processor time that was used so far, in user and system mode.
     pub fn read(&self) -> Option<Duration> {
-        let ours = threads(Path::new("/proc/self/task"))?;
+        let ours = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        let ours = Duration::try_from(ours).ok()?;
         self.server
             .iter()
             .map(|pid| thread(Path::new(&format!("/proc/{pid}"))))
             .try_fold(ours, |sum, one| Some(sum + one?))
     }
-}
-
-fn threads(folder: &Path) -> Option<Duration> {
-    fs::read_dir(folder).ok()?.flatten().map(|entry| thread(&entry.path())).sum()
 }
 
 /// In nanoseconds where the kernel keeps them, else in ticks.

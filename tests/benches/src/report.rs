@@ -19,23 +19,23 @@ pub struct Report {
 }
 
 /// Daybook's events per second over another's: the median of the rounds' ratios.
-pub fn speed_ratio(rounds: &[Round], other: Contestant) -> Option<f64> {
+pub fn speed_ratio(rounds: &[Round], other: &Contestant) -> Option<f64> {
     median(rounds.iter().map(|round| Some(round.daybook.events_per_second / round.of(other).events_per_second)))
 }
 
 /// Daybook's processor time per event over another's.
-pub fn cpu_ratio(rounds: &[Round], other: Contestant) -> Option<f64> {
+pub fn cpu_ratio(rounds: &[Round], other: &Contestant) -> Option<f64> {
     let ratio = |(ours, theirs): (Duration, Duration)| ours.as_secs_f64() / theirs.as_secs_f64();
     median(rounds.iter().map(|round| round.daybook.cpu_per_event.zip(round.of(other).cpu_per_event).map(ratio)))
 }
 
 /// Events that share one sync of the write-ahead log.
-pub fn events_per_sync(rounds: &[Round], of: Contestant) -> Option<f64> {
+pub fn events_per_sync(rounds: &[Round], of: &Contestant) -> Option<f64> {
     median(rounds.iter().map(|round| round.of(of).events_per_sync))
 }
 
 /// The middle value; `None` when any is missing.
-fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+pub fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let mut values = values.collect::<Option<Vec<f64>>>()?;
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;
@@ -59,7 +59,7 @@ impl Report {
              ### Gates\n\n{}",
             self.ratios(),
             self.figures(),
-            self.facts(),
+            facts(&self.machine),
             verdicts(gates),
         )
     }
@@ -78,12 +78,12 @@ impl Report {
             let disk = rounds.iter().map(|round| Some(round.daybook.events_per_second / round.disk_syncs_per_second));
             table.row(vec![
                 label(*scenario),
-                figure(speed_ratio(rounds, Contestant::Plain)),
-                figure(speed_ratio(rounds, Contestant::PostgresEs)),
+                figure(speed_ratio(rounds, &Contestant::Plain)),
+                figure(speed_ratio(rounds, &Contestant::PostgresEs)),
                 figure(median(disk)),
-                figure(events_per_sync(rounds, Contestant::Daybook)),
-                figure(cpu_ratio(rounds, Contestant::Plain)),
-                figure(cpu_ratio(rounds, Contestant::PostgresEs)),
+                figure(events_per_sync(rounds, &Contestant::Daybook)),
+                figure(cpu_ratio(rounds, &Contestant::Plain)),
+                figure(cpu_ratio(rounds, &Contestant::PostgresEs)),
             ]);
         }
         table.markdown()
@@ -101,7 +101,7 @@ impl Report {
         for (scenario, rounds) in &self.measured {
             for contestant in Contestant::ALL {
                 let of =
-                    |value: fn(&Slice) -> Option<f64>| figure(median(rounds.iter().map(|r| value(r.of(contestant)))));
+                    |value: fn(&Slice) -> Option<f64>| figure(median(rounds.iter().map(|r| value(r.of(&contestant)))));
                 table.row(vec![
                     format!("{}, {}", label(*scenario), contestant.name()),
                     of(|slice| Some(slice.events_per_second)),
@@ -118,23 +118,23 @@ impl Report {
         }
         table.markdown()
     }
+}
 
-    fn facts(&self) -> String {
-        let Machine { cores, processor, kernel, postgres, settings, load } = &self.machine;
-        format!(
-            "{cores} cores ({processor}), Linux {kernel}, PostgreSQL {postgres} ({}).\n\
-             Load average {load} before the run, {} after it.\n",
-            settings.join(", "),
-            machine::load(),
-        )
-    }
+/// The machine in a sentence.
+pub fn facts(Machine { cores, processor, kernel, postgres, settings, load }: &Machine) -> String {
+    format!(
+        "{cores} cores ({processor}), Linux {kernel}, PostgreSQL {postgres} ({}).\n\
+         Load average {load} before the run, {} after it.\n",
+        settings.join(", "),
+        machine::load(),
+    )
 }
 
 /// Below the tables.
 const EXPLANATION: &str = "\
 - **Daybook**: the log with hash chain, request ids and notification on; four B-tree indexes.\n\
 - **plain INSERT**: one prepared statement per event, each committed by itself, a connection per writer; identity as primary key,\n\
-  key, unique (stream, sequence), no chain, no request ids. It makes no order that a follower could read by.\n\
+  unique (stream, sequence), no chain, no request ids. It makes no order that a follower could read by.\n\
 - **postgres-es 0.5**: its event repository as it comes, one transaction per append, a pool with a connection per writer.\n\
 - **fdatasync**: one thread overwriting 8 KiB and syncing; syncs per second.\n\
 - In `32 x 10` Daybook and postgres-es append 10 events at once; the plain INSERT still commits each event.\n\

@@ -34,11 +34,11 @@ pub struct Plan<'a> {
 
 impl Round {
     /// The figures of one contestant.
-    pub fn of(&self, contestant: Contestant) -> &Slice {
+    pub fn of(&self, contestant: &Contestant) -> &Slice {
         match contestant {
-            Contestant::Daybook => &self.daybook,
             Contestant::Plain => &self.plain,
             Contestant::PostgresEs => &self.postgres_es,
+            _ => &self.daybook,
         }
     }
 }
@@ -74,11 +74,11 @@ async fn one(plan: &Plan<'_>, number: usize, server: &mut Server, database: &Dat
             disk = disk::syncs_per_second(plan.folder, plan.length.div_f64(2.0)).await?;
             continue;
         };
-        let slice = slice::run(contestant, plan.scenario, plan.length, (server, database)).await?;
+        let slice = slice::run(contestant.clone(), plan.scenario, plan.length, (server, database)).await?;
         match contestant {
-            Contestant::Daybook => daybook = Some(slice),
             Contestant::Plain => plain = Some(slice),
             Contestant::PostgresEs => postgres_es = Some(slice),
+            _ => daybook = Some(slice),
         }
     }
     let (daybook, plain, postgres_es) =

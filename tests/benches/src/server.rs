@@ -54,6 +54,15 @@ impl Server {
         Ok(Database { name, connect })
     }
 
+    /// Lets a database that was filled come to rest: statistics, hint bits and dirty pages are dealt with.
+    pub async fn settle(&mut self, database: &Database) -> anyhow::Result<()> {
+        let mut db = database.connect.clone().application_name("daybook-bench").connect().await?;
+        db.execute("VACUUM (ANALYZE) events").await?;
+        db.close().await?;
+        self.db.execute("CHECKPOINT").await?;
+        Ok(())
+    }
+
     /// Removes a scenario's database.
     pub async fn drop_database(&mut self, database: &Database) -> anyhow::Result<()> {
         self.db.execute(format!("DROP DATABASE {} WITH (FORCE)", database.name).as_str()).await?;

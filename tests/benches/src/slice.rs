@@ -54,6 +54,7 @@ pub async fn run(
 ) -> anyhow::Result<Slice> {
     server.wait_until_quiet().await?;
     let syncs_before = server.wal_syncs().await;
+    let name = contestant.name();
     let shared = Arc::new(contestant.prepare(&database.connect, scenario.writers).await?);
     let phase = Arc::new(AtomicU8::new(WARMING));
     let ready = Arc::new(Barrier::new(scenario.writers + 1));
@@ -86,7 +87,7 @@ pub async fn run(
     server.wait_until_quiet().await?;
     let syncs = server.wal_syncs().await.zip(syncs_before).map(|(after, before)| after - before);
     let cpu = cpu.zip(begun.1).map(|(after, before)| after.saturating_sub(before));
-    summary(seen, elapsed, cpu, syncs).with_context(|| format!("{} wrote nothing in {elapsed:?}", contestant.name()))
+    summary(seen, elapsed, cpu, syncs).with_context(|| format!("{name} wrote nothing in {elapsed:?}"))
 }
 
 /// The loop of one writer. Everything is connected before anybody begins.

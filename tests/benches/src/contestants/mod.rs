@@ -7,21 +7,23 @@ mod plain;
 mod postgres_es;
 
 use ::postgres_es::PostgresEventRepository;
-use commands::log::Log;
 use domain::Event;
 use sqlx::postgres::PgConnectOptions;
+use std::sync::Arc;
+
+pub use daybook::{OldStreams, Opened, Parts};
 
 /// A metered call of a model: one of the most frequent events of the product, and of its usual size.
 const EVENT_TYPE: &str = "usage.metered";
 const EVENT_VERSION: i16 = 1;
 const PAYLOAD: &str = r#"{"llm_call_id":"llm_call:01900000-0000-7000-8000-000000000001","session_id":"session:01900000-0000-7000-8000-000000000002","run_id":"run:01900000-0000-7000-8000-000000000003","model":"provider/m","calls":1,"tokens":{"input_tokens":812,"cache_read_tokens":20480,"cache_write_tokens":640,"output_tokens":388,"reasoning_tokens":0},"usage_source":"provider","ttft_ms":612,"duration_ms":8120}"#;
-const ACTOR: &str = "user:01900000-0000-7000-8000-000000000004";
+pub const ACTOR: &str = "user:01900000-0000-7000-8000-000000000004";
 
 /// The size of the event's payload in bytes.
 pub const PAYLOAD_BYTES: usize = PAYLOAD.len();
 
 /// One of those that are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Contestant {
     /// The log, with everything on: chain, request ids, notification.
     Daybook,
@@ -29,11 +31,16 @@ pub enum Contestant {
     Plain,
     /// The event repository of postgres-es, one transaction per append.
     PostgresEs,
+    /// The log with some of what belongs to it left out, or with what follows it in the same process.
+    Parts(Parts),
+    /// The log, each append to another of its old streams.
+    Cold(Arc<OldStreams>),
 }
 
 /// What the writers of a slice share.
 pub enum Shared {
-    Daybook(Log, domain::BookId),
+    Daybook(Opened),
+    Cold(Box<Self>, Arc<OldStreams>),
     Plain(PgConnectOptions),
     PostgresEs(PostgresEventRepository),
 }
@@ -50,18 +57,22 @@ impl Contestant {
     pub const ALL: [Self; 3] = [Self::Daybook, Self::Plain, Self::PostgresEs];
 
     /// As the tables call it.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Daybook => "Daybook",
             Self::Plain => "plain INSERT",
             Self::PostgresEs => "postgres-es 0.5",
+            Self::Parts(parts) => parts.name,
+            Self::Cold(_) => "Daybook, old streams",
         }
     }
 
     /// Makes what the writers share.
     pub async fn prepare(self, connect: &PgConnectOptions, writers: usize) -> anyhow::Result<Shared> {
         Ok(match self {
-            Self::Daybook => daybook::prepare(connect).await?,
+            Self::Daybook => daybook::prepare(connect, Parts::default()).await?,
+            Self::Parts(parts) => daybook::prepare(connect, parts).await?,
+            Self::Cold(old) => Shared::Cold(Box::new(daybook::prepare(connect, Parts::default()).await?), old),
             Self::Plain => Shared::Plain(connect.clone()),
             Self::PostgresEs => postgres_es::prepare(connect, writers).await?,
         })
@@ -72,7 +83,11 @@ impl Shared {
     /// A writer with a new stream.
     pub async fn writer(&self, events: usize) -> anyhow::Result<Writer<'_>> {
         Ok(match self {
-            Self::Daybook(log, book_id) => Writer::Daybook(daybook::Writer::new(log, *book_id, events)?),
+            Self::Daybook(opened) => Writer::Daybook(daybook::Writer::new(opened, events)?),
+            Self::Cold(log, old) => match log.as_ref() {
+                Self::Daybook(opened) => Writer::Daybook(daybook::Writer::new(opened, events)?.to(old)),
+                _ => anyhow::bail!("old streams are those of a log"),
+            },
             Self::Plain(connect) => Writer::Plain(plain::Writer::connect(connect).await?),
             Self::PostgresEs(repository) => Writer::PostgresEs(postgres_es::Writer::new(repository, events)?),
         })
@@ -90,14 +105,14 @@ impl Writer<'_> {
     }
 }
 
-fn event() -> anyhow::Result<Event> {
+pub fn event() -> anyhow::Result<Event> {
     Ok(Event::decode(EVENT_TYPE, EVENT_VERSION, PAYLOAD)?)
 }
 
-fn now() -> domain::Timestamp {
+pub fn now() -> domain::Timestamp {
     chrono::Utc::now()
 }
 
-fn new_uuid() -> uuid::Uuid {
+pub fn new_uuid() -> uuid::Uuid {
     uuid::Uuid::now_v7()
 }

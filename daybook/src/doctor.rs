@@ -1,32 +1,10 @@
-//! `daybook audit verify` and `daybook doctor`.
+//! `daybook doctor`: tries the sandbox's escapes and shows what holds on this machine.
 
-use projections::audit;
 use sandbox::engine::{Enforcement, ProcessEngine};
 use sandbox::probe::{Held, Verdict};
 
-use crate::cli::{FAILED, NO, OK, Place};
-use crate::node::Node;
+use crate::cli::{FAILED, NO, OK};
 use crate::out::say;
-
-/// Recomputes the chain of every book.
-pub async fn verify(place: &Place, json: bool) -> anyhow::Result<u8> {
-    let node = Node::open(place).await?;
-    let mut whole = true;
-    for book_id in audit::books(&node.pool).await? {
-        let report = audit::verify(&node.pool, book_id, |_| {}).await?;
-        whole &= report.broken.is_none();
-        if json {
-            say!("{}", serde_json::to_string(&report)?);
-            continue;
-        }
-        match &report.broken {
-            None => say!("{book_id}: {} events, the chain holds", report.verified),
-            Some(broken) => say!("{book_id}: BROKEN at position {}: {}", broken.position, broken.reason),
-        }
-    }
-    node.close().await;
-    Ok(if whole { OK } else { NO })
-}
 
 /// Tries every escape that this machine can try.
 pub async fn doctor(json: bool) -> anyhow::Result<u8> {
