@@ -12,6 +12,8 @@ use commands::secrets::{self, Bearer, SecretKind};
 use commands::{CommandError, Commands};
 use domain::{Role, Viewer};
 
+use crate::grant::{Grant, Grants};
+
 /// Where a sign-in link leads.
 pub const SIGN_IN_PATH: &str = "/sign-in";
 /// The cookie's name.
@@ -26,6 +28,7 @@ const COOKIE_DAYS: i64 = 7;
 pub struct Access {
     commands: Commands,
     demo: Arc<Viewer>,
+    grants: Arc<Grants>,
 }
 
 #[derive(serde::Deserialize)]
@@ -42,7 +45,7 @@ impl Access {
         secrets::sweep(commands.log().pool(), commands.log().now()).await?;
         let book_id = commands.installation().home_book;
         let demo = Viewer { user_id: user.user_id, book_id, role: Role::Admin, name: user.name };
-        Ok(Self { commands, demo: Arc::new(demo) })
+        Ok(Self { commands, demo: Arc::new(demo), grants: Arc::default() })
     }
 
     /// The built-in user.
@@ -59,9 +62,20 @@ impl Access {
 
     /// Who is asking, by cookie or bearer token.
     pub async fn viewer(&self, headers: &HeaderMap) -> Result<Option<Viewer>, CommandError> {
+        Ok(self.bearer(headers).await?.map(|_| (*self.demo).clone()))
+    }
+
+    /// Who is asking, for something that goes on: whether they still may can be asked again.
+    pub async fn grant(&self, headers: &HeaderMap) -> Result<Option<Grant>, CommandError> {
+        let found = self.bearer(headers).await?;
+        let viewer = || (*self.demo).clone();
+        Ok(found.map(|(token, found)| self.grants.of(&self.commands, viewer(), token, found.expires_at)))
+    }
+
+    async fn bearer<'a>(&self, headers: &'a HeaderMap) -> Result<Option<(&'a str, Bearer)>, CommandError> {
         let Some(token) = cookie(headers).or_else(|| bearer(headers)) else { return Ok(None) };
         let found = secrets::look_up(self.commands.log().pool(), SecretKind::Cookie, token).await?;
-        Ok(found.filter(|found| found.user_id == self.demo.user_id).map(|_| (*self.demo).clone()))
+        Ok(found.filter(|found| found.user_id == self.demo.user_id).map(|found| (token, found)))
     }
 
     /// The routes of signing in.

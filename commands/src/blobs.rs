@@ -11,15 +11,19 @@ pub fn sha256(bytes: &[u8]) -> Sha256 {
     Sha256(sha2::Sha256::digest(bytes).into())
 }
 
-/// Stores bytes; storing the same again changes nothing.
+/// Stores bytes. Storing the same again only notes that they are wanted, so that erasure, which may be about to remove
+/// them, leaves them to the event that will name them.
 pub async fn put(pool: &PgPool, book_id: BookId, bytes: &[u8]) -> sqlx::Result<BlobRef> {
     let sha256 = sha256(bytes);
-    sqlx::query("INSERT INTO blobs (book_id, sha256, content) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-        .bind(book_id.uuid())
-        .bind(&sha256.0[..])
-        .bind(bytes)
-        .execute(pool)
-        .await?;
+    sqlx::query(
+        "INSERT INTO blobs (book_id, sha256, content) VALUES ($1, $2, $3) ON CONFLICT (book_id, sha256) \
+         DO UPDATE SET put_at = now() WHERE blobs.put_at < now() - interval '1 minute'",
+    )
+    .bind(book_id.uuid())
+    .bind(&sha256.0[..])
+    .bind(bytes)
+    .execute(pool)
+    .await?;
     Ok(BlobRef { sha256, bytes: bytes.len() as u64 })
 }
 

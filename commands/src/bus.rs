@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use domain::{RunId, SessionId};
 use tokio::sync::broadcast;
 
-/// How many frames a slow listener may lag behind before it starts again from the open texts.
-const FRAMES: usize = 1_024;
+/// How many frames of its session a slow listener may lag behind before it starts again from the open texts.
+const FRAMES: usize = 128;
 /// The most text of one item that is shown live, in bytes. The event that follows holds all of it.
 const OPEN_MAX: usize = 1024 * 1024;
 
@@ -44,15 +44,24 @@ pub struct Live {
 }
 
 /// The bus of one process. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Bus {
-    frames: broadcast::Sender<Live>,
-    open: Arc<Mutex<HashMap<Arc<str>, Live>>>,
+    shared: Arc<Mutex<Shared>>,
 }
 
-impl Default for Bus {
-    fn default() -> Self {
-        Self { frames: broadcast::channel(FRAMES).0, open: Arc::default() }
+#[derive(Default)]
+struct Shared {
+    /// Every item that is open, with its text so far.
+    open: HashMap<Arc<str>, Live>,
+    /// One channel for each session that anybody listens to: nobody is woken for another's text.
+    listened: HashMap<SessionId, broadcast::Sender<Arc<Live>>>,
+}
+
+impl Shared {
+    fn send(&self, frame: Live) {
+        if let Some(listeners) = self.listened.get(&frame.session_id) {
+            let _ = listeners.send(Arc::new(frame));
+        }
     }
 }
 
@@ -62,15 +71,23 @@ impl Bus {
         let item_id: Arc<str> = item_id.into();
         let text = String::new();
         let live = Live { session_id, run_id, item_id: item_id.clone(), kind, offset: 0, text, done: false };
-        self.open.lock().expect("no holder panics").insert(item_id.clone(), live);
+        self.shared.lock().expect("no holder panics").open.insert(item_id.clone(), live);
         Writer { bus: self.clone(), item_id }
     }
 
-    /// All open texts of a session, and every frame of every session from then on.
-    pub fn listen(&self, session_id: SessionId) -> (Vec<Live>, broadcast::Receiver<Live>) {
-        let open = self.open.lock().expect("no holder panics");
-        let mine = open.values().filter(|live| live.session_id == session_id && !live.text.is_empty());
-        (mine.cloned().collect(), self.frames.subscribe())
+    /// Forgets what is open in a session.
+    pub fn forget(&self, session_id: SessionId) {
+        self.shared.lock().expect("no holder panics").open.retain(|_, live| live.session_id != session_id);
+    }
+
+    /// All open texts of a session, and every frame of it from then on.
+    pub fn listen(&self, session_id: SessionId) -> (Vec<Live>, broadcast::Receiver<Arc<Live>>) {
+        let mut shared = self.shared.lock().expect("no holder panics");
+        shared.listened.retain(|_, listeners| listeners.receiver_count() > 0);
+        let listeners = shared.listened.entry(session_id).or_insert_with(|| broadcast::channel(FRAMES).0);
+        let frames = listeners.subscribe();
+        let mine = shared.open.values().filter(|live| live.session_id == session_id && !live.text.is_empty());
+        (mine.cloned().collect(), frames)
     }
 }
 
@@ -83,23 +100,23 @@ pub struct Writer {
 impl Writer {
     /// Appends a piece of text.
     pub fn write(&self, piece: &str) {
-        let mut open = self.bus.open.lock().expect("no holder panics");
-        let Some(live) = open.get_mut(&self.item_id) else { return };
+        let mut shared = self.bus.shared.lock().expect("no holder panics");
+        let Some(live) = shared.open.get_mut(&self.item_id) else { return };
         if piece.is_empty() || live.text.len() + piece.len() > OPEN_MAX {
             return;
         }
         let frame = Live { offset: live.text.len(), text: piece.to_owned(), ..head_of(live) };
         live.text.push_str(piece);
         // Sent under the lock, so that a late listener sees each byte in its snapshot or in a frame, never in both.
-        let _ = self.bus.frames.send(frame);
+        shared.send(frame);
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        let mut open = self.bus.open.lock().expect("no holder panics");
-        if let Some(live) = open.remove(&self.item_id) {
-            let _ = self.bus.frames.send(Live { offset: live.text.len(), done: true, ..head_of(&live) });
+        let mut shared = self.bus.shared.lock().expect("no holder panics");
+        if let Some(live) = shared.open.remove(&self.item_id) {
+            shared.send(Live { offset: live.text.len(), done: true, ..head_of(&live) });
         }
     }
 }
@@ -127,5 +144,18 @@ mod tests {
         drop(writer);
         assert!(frames.try_recv().unwrap().done);
         assert!(bus.listen(session_id).0.is_empty());
+    }
+
+    #[test]
+    fn nobody_hears_of_another_session_and_channels_go_with_their_listeners() {
+        let bus = Bus::default();
+        let (ours, theirs, run_id): (SessionId, SessionId, RunId) =
+            (crate::ids::new_id(), crate::ids::new_id(), crate::ids::new_id());
+        let ((_, mut frames), listening) = (bus.listen(ours), bus.listen(theirs));
+        bus.open(theirs, run_id, LiveKind::Text, "step:1".into()).write("Hello");
+        assert!(frames.try_recv().is_err());
+        drop(listening);
+        bus.listen(ours);
+        assert_eq!(bus.shared.lock().unwrap().listened.len(), 1);
     }
 }

@@ -8,6 +8,7 @@ use domain::account::Account;
 use domain::checkpoint_key::CheckpointKeys;
 use domain::model::PriceList;
 use domain::quarantine::Quarantine;
+use domain::rebuild::Rebuild;
 use domain::run::Run;
 use domain::sandbox::Sandbox;
 use domain::session::Session;
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub sandboxes: Loader<Sandbox>,
     pub checkpoint_keys: Loader<CheckpointKeys>,
     pub snapshots: Snapshots,
+    pub rebuilds: Loader<Rebuild>,
     pub quarantines: Loader<Quarantine>,
     /// One at a time changes a book's account in this process, so that they do not overtake each other in vain.
     account_turns: Mutex<HashMap<BookId, Arc<tokio::sync::Mutex<()>>>>,
@@ -75,6 +77,7 @@ impl Commands {
             accounts: Loader::new(pool.clone(), snapshots.clone()),
             prices: Loader::new(pool.clone(), snapshots.clone()),
             users: Loader::new(pool.clone(), snapshots.clone()),
+            rebuilds: Loader::new(pool.clone(), snapshots.clone()),
             sandboxes: Loader::new(pool.clone(), snapshots.clone()),
             checkpoint_keys: Loader::new(pool.clone(), snapshots.clone()),
             quarantines: Loader::new(pool, snapshots.clone()),

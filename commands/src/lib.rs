@@ -15,15 +15,20 @@ pub mod stream;
 pub mod workers;
 
 mod commands;
+mod erasure;
 mod error;
 mod import;
 mod quarantine;
+mod rebuild;
+mod recorded;
 mod run;
 mod session;
 mod system;
 
 pub use commands::{Commands, Done};
+pub use erasure::{Erased, Erasures, SessionErase, SessionErasure};
 pub use error::CommandError;
 pub use import::{Imported, ImportedSession};
+pub use recorded::RecordedSession;
 pub use run::{StepAnswer, StepCost, StepTicket, TakenStep};
 pub use session::{MessageSend, SessionStart, Started};

@@ -322,9 +322,10 @@ impl Commands {
     }
 }
 
-/// What is known of a run, or that there is none.
+/// What is known of a run, or that there is none any more.
 fn known(run: &Loaded<Run>) -> Result<&RunState, CommandError> {
-    run.state.state().ok_or_else(|| RunRefusal::Unknown.into())
+    let refusal = if run.state.is_erased() { RunRefusal::Erased } else { RunRefusal::Unknown };
+    run.state.state().ok_or_else(|| refusal.into())
 }
 
 /// A worker acts within a run.

@@ -1,7 +1,7 @@
 //! Commands on sessions: begin one, write to one.
 
 use domain::run::{Limits, Mode, RunCommand, RunRequested, Trigger};
-use domain::session::{Delivery, MessageReceived, Origin, SessionCommand, SessionError, SessionStarted};
+use domain::session::{Delivery, MessageReceived, Origin, SessionCommand, SessionStarted};
 use domain::text::MessageText;
 use domain::workspace::{WorkspaceCommand, WorkspaceCreated};
 use domain::{Aggregate, Event, RequestId, RunId, SessionId, Viewer};
@@ -132,7 +132,7 @@ impl Commands {
         let draft = || -> Drafting<'_> {
             Box::pin(async {
                 let session = self.inner.sessions.load(book_id, session_id.uuid()).await?;
-                let known = session.state.started.as_ref().ok_or(SessionError::Unknown)?;
+                let known = session.state.begun()?;
                 let open = match session.state.last_run {
                     Some(run_id) => {
                         let run = self.inner.runs.load(book_id, run_id.uuid()).await?;

@@ -2,7 +2,7 @@
 //! not in memory begins at its snapshot.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use domain::aggregate::FINGERPRINT;
 use domain::{Aggregate, BookId, Event};
@@ -40,24 +40,37 @@ struct Folded<A> {
 pub struct Loader<A> {
     pool: PgPool,
     snapshots: Option<Snapshots>,
-    folded: Mutex<LruCache<(BookId, Uuid), Folded<A>>>,
+    memory: Mutex<Memory<A>>,
+}
+
+/// What a loader keeps.
+struct Memory<A> {
+    folded: LruCache<(BookId, Uuid), Folded<A>>,
+    /// Streams that were erased: a load that was under way meanwhile does not bring them back.
+    erased: LruCache<(BookId, Uuid), ()>,
+}
+
+impl<A> Default for Memory<A> {
+    fn default() -> Self {
+        Self { folded: LruCache::new(FOLDED), erased: LruCache::new(FOLDED) }
+    }
 }
 
 impl<A: Aggregate> Loader<A> {
     /// A loader with nothing in memory, which begins with stored snapshots and has new ones written.
     pub fn new(pool: PgPool, snapshots: Snapshots) -> Self {
-        Self { pool, snapshots: Some(snapshots), folded: Mutex::new(LruCache::new(FOLDED)) }
+        Self { pool, snapshots: Some(snapshots), memory: Mutex::default() }
     }
 
     /// A loader that folds every stream from its beginning.
     pub fn without_snapshots(pool: PgPool) -> Self {
-        Self { pool, snapshots: None, folded: Mutex::new(LruCache::new(FOLDED)) }
+        Self { pool, snapshots: None, memory: Mutex::default() }
     }
 
     /// The aggregate as it is now.
     pub async fn load(&self, book_id: BookId, stream_id: Uuid) -> Result<Loaded<A>, CommandError> {
         let key = (book_id, stream_id);
-        let known = self.folded.lock().expect("no holder panics").get(&key).cloned();
+        let known = self.memory().folded.get(&key).cloned();
         let before = known.as_ref().map_or(0, |folded| folded.loaded.sequence);
         let (mut folded, mut page) = match known {
             Some(folded) => {
@@ -76,9 +89,28 @@ impl<A: Aggregate> Loader<A> {
         }
         if folded.loaded.sequence > before {
             self.write_down(key, &mut folded);
-            self.folded.lock().expect("no holder panics").put(key, folded.clone());
+            let mut memory = self.memory();
+            if !memory.erased.contains(&key) {
+                memory.folded.put(key, folded.clone());
+            }
         }
         Ok(folded.loaded)
+    }
+
+    /// Forgets a stream whose content was erased. From now on it is read anew each time.
+    pub fn forget(&self, book_id: BookId, stream_id: Uuid) {
+        let mut memory = self.memory();
+        memory.erased.put((book_id, stream_id), ());
+        memory.folded.pop(&(book_id, stream_id));
+    }
+
+    /// Whether a stream is in memory.
+    pub fn remembers(&self, book_id: BookId, stream_id: Uuid) -> bool {
+        self.memory().folded.contains(&(book_id, stream_id))
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory<A>> {
+        self.memory.lock().expect("no holder panics")
     }
 
     /// A stream that is not in memory: its snapshot, if there is a good one, and the first page of events after it.

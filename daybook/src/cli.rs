@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use domain::proof::VerifierKey;
 use domain::run::ApprovalPolicy;
 use projections::as_of::Moment;
 
@@ -53,9 +54,17 @@ enum Command {
     /// Have an agent do a task, here in the terminal
     #[command(after_help = "Example:\n  daybook run \"demo\" --yes")]
     Run(Run),
-    /// Take in recorded runs of other agents (SWE-agent trajectories)
+    /// Take in recorded runs of other agents (SWE-agent trajectories), and what `daybook export` wrote
     #[command(after_help = "Example:\n  daybook import docs/examples/off-by-one.traj")]
     Import(Import),
+    /// Write a session or a book to a file that can be checked and taken in elsewhere
+    #[command(after_help = "Example:\n  daybook export --session session:01900000-0000-7000-8000-000000000001 --out \
+        session.jsonl\n  daybook export --book --out book.jsonl")]
+    Export(Export),
+    /// Erase the content of a session for good; its costs stay
+    #[command(after_help = "Example:\n  daybook erase --session session:01900000-0000-7000-8000-000000000001 \\\n    \
+        --reason \"asked for by its owner\" --dry-run")]
+    Erase(Erase),
     /// List sessions, newest first
     #[command(after_help = "Example:\n  daybook sessions --limit 5")]
     Sessions(Listing),
@@ -65,8 +74,11 @@ enum Command {
     /// Verify the log, sign it, prove what is in it
     #[command(subcommand, after_help = "Example:\n  daybook audit verify")]
     Audit(Audit),
-    /// Fold the log again
-    #[command(after_help = "Example:\n  daybook rebuild --check")]
+    /// Make read models anew from the log, while the present ones serve
+    #[command(
+        after_help = "Examples:\n  daybook rebuild timeline\n  daybook rebuild --all\n  daybook rebuild --undo timeline\n  \
+        daybook rebuild --check"
+    )]
     Rebuild(Rebuild),
     /// Show how read models fare, and what they could not take in
     #[command(after_help = "Example:\n  daybook projections --json")]
@@ -124,7 +136,48 @@ pub struct Import {
     /// The files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// One JSON object per file
+    /// A public key that must have signed an export, as `daybook audit key` shows it
+    #[arg(long, value_name = "VKEY")]
+    pub key: Vec<VerifierKey>,
+    /// One JSON object per session
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to write where.
+#[derive(Args, Clone)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["session", "book"]))]
+pub struct Export {
+    /// A session's id, as `daybook sessions` shows it
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// A book's id; without one, the book of this installation's work
+    #[arg(long, value_name = "ID", num_args = 0..=1)]
+    pub book: Option<Option<String>>,
+    /// The first position of the book [default: 1]
+    #[arg(long, value_name = "POSITION", requires = "book")]
+    pub from: Option<i64>,
+    /// The last position of the book [default: the newest]
+    #[arg(long, value_name = "POSITION", requires = "book")]
+    pub to: Option<i64>,
+    /// The file; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// What to erase.
+#[derive(Args, Clone)]
+pub struct Erase {
+    /// The session's id, as `daybook sessions` shows it
+    #[arg(long, value_name = "ID")]
+    pub session: String,
+    /// Why; it stays in the log, so it should say nothing that is to be erased
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Only say what would go and what would stay
+    #[arg(long)]
+    pub dry_run: bool,
+    /// One JSON object
     #[arg(long)]
     pub json: bool,
 }
@@ -158,19 +211,33 @@ pub struct Timeline {
 
 /// What to fold again.
 #[derive(Args, Clone)]
+#[group(id = "what", required = true, multiple = false, args = ["names", "all", "check", "undo", "cancel"])]
 pub struct Rebuild {
-    /// The projection
-    pub name: Option<String>,
-    /// Fold everything into a scratch build and compare it with what serves
-    #[arg(long, required_unless_present = "name", conflicts_with_all = ["name", "session", "stream"])]
+    /// The read models, such as timeline or sessions
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Every read model
+    #[arg(long)]
+    pub all: bool,
+    /// Change nothing: fold everything into a scratch build and compare it with what serves
+    #[arg(long)]
     pub check: bool,
-    /// Fold only what belongs to this session
-    #[arg(long, value_name = "ID", requires = "name", conflicts_with = "stream")]
+    /// Let the build serve again that served before
+    #[arg(long, value_name = "NAME")]
+    pub undo: Option<String>,
+    /// Give up a rebuild, in whatever process it runs
+    #[arg(long, value_name = "NAME")]
+    pub cancel: Option<String>,
+    /// Switch though rows differ from those that serve
+    #[arg(long)]
+    pub accept_difference: bool,
+    /// Only what belongs to this session, at once and in place
+    #[arg(long, value_name = "ID", requires = "names", conflicts_with = "stream")]
     pub session: Option<String>,
-    /// Fold only what belongs to this stream, which is outside of any session
-    #[arg(long, value_name = "ID", requires = "name")]
+    /// Only what belongs to this stream, which is outside of any session
+    #[arg(long, value_name = "ID", requires = "names")]
     pub stream: Option<String>,
-    /// One JSON object per projection and book
+    /// One JSON object per line
     #[arg(long)]
     pub json: bool,
 }
@@ -261,14 +328,16 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Demo(serve) => crate::serve::demo(&place, &serve).await,
         Command::Serve(serve) => crate::serve::serve(&place, &serve).await,
         Command::Run(run) => crate::task::run(&place, &run).await,
+        Command::Export(export) => crate::export::run(&place, &export).await,
         Command::Import(import) => crate::import::run(&place, &import).await,
+        Command::Erase(erase) => crate::erase::run(&place, &erase).await,
         Command::Sessions(listing) => crate::listing::sessions(&place, &listing).await,
         Command::Timeline(timeline) => crate::listing::timeline(&place, &timeline).await,
         Command::Audit(audit) => crate::audit::run(&place, audit).await,
-        Command::Rebuild(rebuild) if rebuild.name.is_some() => {
+        Command::Rebuild(rebuild) if rebuild.session.is_some() || rebuild.stream.is_some() => {
             crate::projection::rebuild_partition(&place, &rebuild).await
         }
-        Command::Rebuild(rebuild) => crate::rebuild::check(&place, rebuild.json).await,
+        Command::Rebuild(rebuild) => crate::rebuild::run(&place, &rebuild).await,
         Command::Projections(wanted) => match wanted.command {
             None => crate::projection::list(&place, wanted.json).await,
             Some(ProjectionsCommand::Quarantine(json)) => crate::projection::list_quarantine(&place, json.json).await,

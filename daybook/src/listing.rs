@@ -66,11 +66,11 @@ pub async fn timeline(place: &Place, wanted: &Timeline) -> anyhow::Result<u8> {
             if wanted.json {
                 let line = serde_json::json!({
                     "position": position, "type": row.event_type, "title": row.title, "detail": row.detail,
-                    "actor": row.actor_id, "recordedAt": row.recorded_at,
+                    "actor": row.actor_id, "occurredAt": row.occurred_at, "recordedAt": row.recorded_at,
                 });
                 say!("{line}");
             } else {
-                say!("{position:>6}  {}  {:<22} {}", row.recorded_at.format("%H:%M:%S%.3f"), row.title, row.detail);
+                say!("{position:>6}  {}  {:<22} {}", row.occurred_at.format("%H:%M:%S%.3f"), row.title, row.detail);
             }
         }
     }

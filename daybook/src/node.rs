@@ -8,15 +8,22 @@ use access::Access;
 use anyhow::{Context, bail};
 use commands::Commands;
 use commands::database::{self, Installation};
-use commands::log::Log;
+use commands::log::{Log, Tip};
 use daybook_postgres::Cluster;
 use domain::checkpoint_key::CheckpointKeyCreated;
-use projections::tree::{Follower, KEPT_FOLDER, Signer};
-use projections::{Reader, Runner};
+use projections::rebuild::{Rebuilder, Report};
+use projections::tree::{self, KEPT_FOLDER, Signer};
+use projections::{Follower, Reader, Runner};
 use sqlx::postgres::{PgConnectOptions, PgPool};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::cli::Place;
+use crate::record::{self, HEARD, WAITING};
+
+/// The folder of workspaces within the data folder.
+const WORKSPACES: &str = "workspaces";
 
 /// A process of Daybook.
 pub struct Node {
@@ -30,9 +37,15 @@ pub struct Node {
     pub reader: Reader,
     /// Posts events into read tables.
     pub runner: Runner,
+    /// Makes read tables anew.
+    pub rebuilder: Rebuilder,
+    /// Follows the log.
+    pub follower: Follower,
     /// Who is asking.
     pub access: Access,
-    running: JoinHandle<()>,
+    reports: broadcast::Sender<Report>,
+    written: watch::Receiver<u64>,
+    running: Vec<JoinHandle<()>>,
     // Let go last: the database goes with its last user.
     _cluster: Option<Cluster>,
 }
@@ -64,16 +77,58 @@ impl Node {
         let commands = Commands::new(log, installation);
         let access = Access::open(commands.clone()).await?;
         let runner = Runner::open(pool.clone()).await?;
-        let reader = Reader::connect(options).await?;
-        let running = tokio::spawn(runner.clone().run());
-        Ok(Self { data, commands, pool, reader, runner, access, running, _cluster: cluster })
+        let reader = Reader::connect(options.clone()).await?;
+        let follower = Follower::connect(options, reader.clone()).await?;
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let (reports, (counted, written)) = (broadcast::Sender::new(HEARD), watch::channel(0));
+        let rebuilder = Rebuilder::new(runner.clone(), sender);
+        let running = vec![
+            tokio::spawn(runner.clone().run()),
+            tokio::spawn(follower.clone().run()),
+            tokio::spawn(wake(follower.clone(), commands.log().tips())),
+            tokio::spawn(crate::erase::watch(commands.clone(), data.join(WORKSPACES))),
+            tokio::spawn(record::record(commands.clone(), receiver, reports.clone(), counted)),
+        ];
+        Ok(Self {
+            data,
+            commands,
+            pool,
+            reader,
+            runner,
+            rebuilder,
+            follower,
+            access,
+            reports,
+            written,
+            running,
+            _cluster: cluster,
+        })
+    }
+
+    /// Makes this release's read tables in the background, where those of an earlier one serve.
+    pub fn deploy(&mut self) {
+        self.running.push(tokio::spawn(record::log_progress(self.reports())));
+        self.running.push(tokio::spawn(record::deploy(self.rebuilder.clone())));
+    }
+
+    /// Hears what is reported about rebuilds, once it is written down.
+    pub fn reports(&self) -> broadcast::Receiver<Report> {
+        self.reports.subscribe()
+    }
+
+    /// Waits until everything that was reported so far is written down.
+    pub async fn written(&self) {
+        let mut written = self.written.clone();
+        let wanted = self.rebuilder.reported();
+        // The writer ends with the node only.
+        let _ = written.wait_for(|count| *count >= wanted).await;
     }
 
     /// Opens what makes proofs. The key is made when it is first wanted, and from then on stands in the log.
-    pub async fn trees(&self) -> anyhow::Result<Follower> {
+    pub async fn trees(&self) -> anyhow::Result<tree::Follower> {
         let key = crate::key::open(&self.data)?;
         self.commands.checkpoint_key_created(CheckpointKeyCreated::ed25519(&key.public())).await?;
-        Ok(Follower::new(self.pool.clone(), Signer::new(key, self.data.join(KEPT_FOLDER))))
+        Ok(tree::Follower::new(self.pool.clone(), Signer::new(key, self.data.join(KEPT_FOLDER))))
     }
 
     /// Signs what has grown, at the end of something that wrote. What was written is no less written if this fails.
@@ -84,11 +139,29 @@ impl Node {
         }
     }
 
+    /// Where the files of workspaces lie.
+    pub fn workspaces(&self) -> PathBuf {
+        self.data.join(WORKSPACES)
+    }
+
     /// Stops posting and lets go of the database.
     pub async fn close(self) {
-        self.running.abort();
+        self.running.iter().for_each(JoinHandle::abort);
+        self.follower.close().await;
         self.reader.close().await;
         self.pool.close().await;
+    }
+}
+
+/// Tells the follower of every append of this process; those of others it hears of by itself.
+async fn wake(follower: Follower, mut tips: broadcast::Receiver<Tip>) {
+    loop {
+        match tips.recv().await {
+            Ok(Tip { book_id, position }) => follower.grown(book_id, position),
+            // What was missed here is announced by the database too.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 

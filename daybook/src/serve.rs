@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::routing::get;
-use graphql::ModelProvider;
+use graphql::{ModelProvider, ReadSide};
 use tokio::net::TcpListener;
 use tower_http::compression::CompressionLayer;
 use tower_http::services::{ServeDir, ServeFile};
@@ -38,7 +38,8 @@ pub async fn demo(place: &Place, wanted: &Serve) -> anyhow::Result<u8> {
 
 async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> {
     let client = client_folder(wanted)?;
-    let node = Node::open(place).await?;
+    let mut node = Node::open(place).await?;
+    node.deploy();
     let provider = provider::open(&node.commands).await?;
     let shown = ModelProvider {
         provider: provider.name().to_owned(),
@@ -57,7 +58,8 @@ async fn start(place: &Place, wanted: &Serve, demo: bool) -> anyhow::Result<u8> 
         )
     })?;
     let address = listener.local_addr()?;
-    let schema = graphql::schema(node.commands.clone(), node.reader.clone(), node.runner.clone(), trees, shown);
+    let (reader, follower, rebuilder) = (node.reader.clone(), node.follower.clone(), node.rebuilder.clone());
+    let schema = graphql::schema(node.commands.clone(), ReadSide { reader, rebuilder, follower, trees }, shown);
     let allowed = Allowed { port: address.port(), hosts: wanted.allow_host.clone() };
     let health = Health::new(node.pool.clone(), Duration::from_secs(wanted.stall_after));
     let app = router(&node, schema, client, allowed, health);

@@ -29,7 +29,8 @@ const OUTPUT_SHOWN: usize = 600;
 /// Has an agent do a task.
 pub async fn run(place: &Place, wanted: &Run) -> anyhow::Result<u8> {
     let text = MessageText::parse("task", wanted.task.as_str())?;
-    let node = Node::open(place).await?;
+    let mut node = Node::open(place).await?;
+    node.deploy();
     let provider = provider::open(&node.commands).await?;
     let model = format!("{}/{}", provider.name(), provider.model());
     if provider.name() == "scripted" && !wanted.json {

@@ -24,7 +24,7 @@ impl Workers {
         let worker = Worker::register(node.pool.clone(), format!("{}/{}", provider.name(), provider.model())).await?;
         let (commands, runner) = (node.commands.clone(), node.runner.clone());
         runner.works_as(worker.id());
-        let workspaces = node.data.join("workspaces");
+        let workspaces = node.workspaces();
         std::fs::create_dir_all(&workspaces).with_context(|| format!("making {}", workspaces.display()))?;
         let sandbox = SandboxWorker::open(commands.clone(), runner.clone(), workspaces, worker.id()).await?;
         if let Some(why) = sandbox.unavailable() {

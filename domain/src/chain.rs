@@ -13,6 +13,8 @@ use crate::id::{BookId, EventId, RequestId};
 pub type Hash = [u8; 32];
 /// Set before everything that is hashed here, so that the hash means nothing elsewhere.
 pub const TAG: &[u8] = b"daybook/event/v1\0";
+/// Set before the input of a request, so that its hash is not a commitment's.
+pub const REQUEST_TAG: &[u8] = b"daybook/request/v1\0";
 /// What stands before the first event of a book.
 pub const GENESIS: Hash = [0; 32];
 /// The length of a salt, in bytes.
@@ -49,7 +51,7 @@ pub struct Header<'a> {
     pub causation_id: Option<uuid::Uuid>,
     /// The request that caused it; on the first event of an append only.
     pub request_id: Option<RequestId>,
-    /// The hash of that request's input.
+    /// The keyed hash of that request's input.
     pub request_hash: Option<Hash>,
     /// JSON, byte for byte.
     pub metadata: &'a str,
@@ -58,6 +60,12 @@ pub struct Header<'a> {
 /// `SHA-256(salt || payload)`.
 pub fn commitment(salt: &[u8], payload: &[u8]) -> Hash {
     Sha256::new().chain_update(salt).chain_update(payload).finalize().into()
+}
+
+/// What stands in the log for a request's input: its hash, keyed by the salt of the request's first event. Whoever has
+/// the salt can tell whether an input is the same; once the salt is erased, nobody can confirm a guess.
+pub fn request_hash(salt: &[u8], input: &Hash) -> Hash {
+    Sha256::new().chain_update(REQUEST_TAG).chain_update(salt).chain_update(input).finalize().into()
 }
 
 /// The hash of an event after the one with hash `previous`.
@@ -146,6 +154,19 @@ mod tests {
         assert_eq!(bytes.len(), 16 * 4 + 16 + 8 + 16 + 8 + 16 + 16 + 13 + 2 + 8 + 8 + 6 + 16 + 2);
         let hex: String = hash(&GENESIS, &header(), &commitment).iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, "131a7f115d01ef7159706df245779bef03a7595ce414a10a1054e8077f826416");
+        let leaf = crate::proof::leaf_hash(&header(), &commitment);
+        let hex: String = leaf.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, "da106df9b3fd6dcb0eb805b8a968b24dbb324885dce9a3b9949b45778fd8bc2e");
+    }
+
+    /// A known answer: SHA-256 of the tag, 16 bytes of 9 and 32 bytes of 1.
+    #[test]
+    fn a_request_is_told_by_its_salt() {
+        let hash = |salt, input| request_hash(&[salt; SALT_BYTES], &[input; 32]);
+        let hex: String = hash(9, 1).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, "d8a10bd0fc990f8ecb45ad4174f6976f80131518626cd7e6bc0d9717384a6767");
+        assert_ne!(hash(9, 1), hash(8, 1));
+        assert_ne!(hash(9, 1), hash(9, 2));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::account::AccountEvent;
 use crate::checkpoint_key::CheckpointKeyEvent;
 use crate::model::ModelEvent;
 use crate::quarantine::QuarantineEvent;
+use crate::rebuild::RebuildEvent;
 use crate::run::RunEvent;
 use crate::sandbox::SandboxEvent;
 use crate::session::SessionEvent;
@@ -118,6 +119,8 @@ all_events! {
     CheckpointKey(CheckpointKeyEvent),
     /// Of what projections could not take in.
     Quarantine(QuarantineEvent),
+    /// Of a projection's builds.
+    Rebuild(RebuildEvent),
 }
 
 #[cfg(test)]

@@ -69,6 +69,12 @@ impl Reason {
         bounded(field, text.into(), REASON_MAX_CHARS).map(Self)
     }
 
+    /// The same where one must be given.
+    pub fn required(field: &'static str, text: impl Into<String>) -> Result<Self, TextError> {
+        let reason = Self::parse(field, text)?;
+        if reason.0.trim().is_empty() { Err(TextError::Empty { field, max: REASON_MAX_CHARS }) } else { Ok(reason) }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

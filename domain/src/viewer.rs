@@ -28,6 +28,11 @@ impl Role {
     pub fn may_oversee(self) -> bool {
         matches!(self, Self::Admin | Self::Auditor)
     }
+
+    /// Whether this role may change the installation itself.
+    pub fn may_administer(self) -> bool {
+        self == Self::Admin
+    }
 }
 
 /// A signed-in person within one organisation.

@@ -11,7 +11,6 @@ use domain::session::SessionError;
 use domain::text::TextError;
 use domain::workspace::WorkspaceError;
 use projections::WaitError;
-use projections::feed::FeedError;
 
 /// Every code that `extensions.code` can have.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,11 +109,6 @@ pub fn read(error: sqlx::Error) -> async_graphql::Error {
     command(CommandError::Database(error))
 }
 
-/// What a failed read of the log tells its caller.
-pub fn feed(error: FeedError) -> async_graphql::Error {
-    internal(&error)
-}
-
 /// A text outside its bounds.
 pub fn text(error: TextError) -> async_graphql::Error {
     refuse(ErrorCode::BadInput, error.to_string())
@@ -137,6 +131,11 @@ fn code(error: &CommandError) -> ErrorCode {
         | CommandError::Run(RunRefusal::Unknown | RunRefusal::UnknownCall(_) | RunRefusal::UnknownApproval(_))
         | CommandError::Quarantine(QuarantineError::Unknown { .. })
         | CommandError::Workspace(WorkspaceError::Unknown) => ErrorCode::NotFound,
+        CommandError::Erased
+        | CommandError::Session(SessionError::Erased)
+        | CommandError::Run(RunRefusal::Erased)
+        | CommandError::Workspace(WorkspaceError::Erased) => ErrorCode::Erased,
+        CommandError::Session(SessionError::NotYours) => ErrorCode::Forbidden,
         CommandError::Run(RunRefusal::AlreadyDecided { .. }) => ErrorCode::AlreadyDecided,
         CommandError::Run(RunRefusal::TooManyCalls) | CommandError::Workspace(WorkspaceError::PathLeaves(_)) => {
             ErrorCode::BadInput
@@ -149,6 +148,8 @@ fn code(error: &CommandError) -> ErrorCode {
             RunRefusal::Taken
             | RunRefusal::Ended
             | RunRefusal::NotFailed
+            | RunRefusal::Imported
+            | RunRefusal::StillOpen(_)
             | RunRefusal::StepOver
             | RunRefusal::CallOver(_)
             | RunRefusal::ApprovalClosed(_)
@@ -170,7 +171,6 @@ fn code(error: &CommandError) -> ErrorCode {
         CommandError::Append(AppendError::Refused(_)) | CommandError::Decode(DecodeError::Malformed { .. }) => {
             ErrorCode::Internal
         }
-        CommandError::Erased => ErrorCode::Erased,
         CommandError::Unpriced(_) => ErrorCode::Unpriced,
         CommandError::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => ErrorCode::Unavailable,
         CommandError::Database(_) => ErrorCode::Internal,

@@ -1,6 +1,6 @@
 //! The API over HTTP and WebSocket.
 
-use access::Access;
+use access::{Access, Grant};
 use async_graphql::http::{ALL_WEBSOCKET_PROTOCOLS, GraphiQLSource};
 use async_graphql_axum::{GraphQLProtocol, GraphQLRequest, GraphQLResponse, GraphQLWebSocket};
 use axum::Router;
@@ -8,10 +8,16 @@ use axum::extract::{State, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use commands::CommandError;
 use domain::Viewer;
 
 use crate::Schema;
 use crate::error::with_codes;
+
+/// What is set aside for what a socket's client sends. Its questions are short, and sockets are many.
+const READ_BUFFER: usize = 4 * 1024;
+/// The longest message that a client may send, in bytes.
+const MESSAGE_MAX: usize = 1024 * 1024;
 
 #[derive(Clone)]
 struct Api {
@@ -44,16 +50,19 @@ async fn follow(
     protocol: GraphQLProtocol,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let viewer = match api.viewer(&headers).await {
-        Ok(viewer) => viewer,
+    let grant = match api.grant(&headers).await {
+        Ok(grant) => grant,
         Err(refusal) => return refusal,
     };
     upgrade
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(MESSAGE_MAX)
         .protocols(ALL_WEBSOCKET_PROTOCOLS)
         .on_upgrade(async move |socket| {
             let mut data = async_graphql::Data::default();
-            if let Some(viewer) = viewer {
-                data.insert(viewer);
+            if let Some(grant) = grant {
+                data.insert(grant.viewer().clone());
+                data.insert(grant);
             }
             GraphQLWebSocket::new(socket, api.schema, protocol).with_data(data).serve().await;
         })
@@ -66,11 +75,17 @@ async fn graphiql() -> Html<String> {
 
 impl Api {
     async fn viewer(&self, headers: &HeaderMap) -> Result<Option<Viewer>, Response> {
-        self.access.viewer(headers).await.map_err(|error| {
-            tracing::error!(%error, "signing in failed");
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
-        })
+        self.access.viewer(headers).await.map_err(unavailable)
     }
+
+    async fn grant(&self, headers: &HeaderMap) -> Result<Option<Grant>, Response> {
+        self.access.grant(headers).await.map_err(unavailable)
+    }
+}
+
+fn unavailable(error: CommandError) -> Response {
+    tracing::error!(%error, "signing in failed");
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
 fn with(request: async_graphql::Request, viewer: Option<Viewer>) -> async_graphql::Request {

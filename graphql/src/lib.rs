@@ -11,6 +11,7 @@ mod file;
 mod http;
 mod ids;
 mod projection;
+mod rebuild;
 mod run;
 mod session;
 mod timeline;
@@ -23,8 +24,8 @@ pub use http::routes;
 
 use async_graphql::{MergedObject, MergedSubscription};
 use commands::Commands;
-use projections::tree::Follower;
-use projections::{Reader, Runner};
+use projections::rebuild::Rebuilder;
+use projections::{Follower, Reader, Runner, tree};
 
 /// How deep a query may nest.
 const DEPTH: usize = 12;
@@ -46,11 +47,17 @@ pub struct Query(
 
 /// Everything that can be asked for.
 #[derive(MergedObject, Default)]
-pub struct Mutation(session::SessionMutation, run::RunMutation, book::BookMutation, projection::ProjectionMutation);
+pub struct Mutation(
+    session::SessionMutation,
+    run::RunMutation,
+    book::BookMutation,
+    rebuild::RebuildMutation,
+    projection::ProjectionMutation,
+);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(session::SessionSubscription);
+pub struct Subscription(session::SessionSubscription, rebuild::RebuildSubscription);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
@@ -73,7 +80,9 @@ pub(crate) struct State {
     pub commands: Commands,
     pub reader: Reader,
     pub runner: Runner,
-    pub trees: Follower,
+    pub rebuilder: Rebuilder,
+    pub trees: tree::Follower,
+    pub follower: Follower,
     pub provider: ModelProvider,
 }
 
@@ -84,11 +93,24 @@ impl State {
     }
 }
 
+/// The read side of this process.
+pub struct ReadSide {
+    /// Reads what is there.
+    pub reader: Reader,
+    /// Says how far the read models are, and makes them anew.
+    pub rebuilder: Rebuilder,
+    /// Follows the log.
+    pub follower: Follower,
+    /// Signs and proves.
+    pub trees: tree::Follower,
+}
+
 /// The schema on this process's two sides.
-pub fn schema(commands: Commands, reader: Reader, runner: Runner, trees: Follower, provider: ModelProvider) -> Schema {
-    let runs = run::loader(reader.clone());
+pub fn schema(commands: Commands, read_side: ReadSide, provider: ModelProvider) -> Schema {
+    let ReadSide { reader, rebuilder, follower, trees } = read_side;
+    let (runs, runner) = (run::loader(reader.clone()), rebuilder.runner().clone());
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
-        .data(State { commands, reader, runner, trees, provider })
+        .data(State { commands, reader, runner, rebuilder, follower, trees, provider })
         .data(runs)
         .limit_depth(DEPTH)
         .limit_complexity(COMPLEXITY)

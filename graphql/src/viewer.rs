@@ -1,5 +1,6 @@
 //! Who is asking, and which model answers.
 
+use access::Grant;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use domain::Viewer;
 
@@ -81,6 +82,27 @@ pub fn viewer<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
     })
 }
 
+/// The sign-in behind something that goes on.
+pub fn grant<'a>(ctx: &'a Context<'_>) -> Refused<&'a Grant> {
+    viewer(ctx)?;
+    ctx.data::<Grant>()
+}
+
+/// The sign-in behind something that went on is no good any more.
+pub fn ended() -> async_graphql::Error {
+    refuse(ErrorCode::Unauthenticated, "your sign-in has expired or was ended: sign in again")
+}
+
+/// Who is asking, if they may change the installation itself.
+pub fn admin<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
+    let viewer = viewer(ctx)?;
+    if viewer.role.may_administer() {
+        Ok(viewer)
+    } else {
+        Err(refuse(ErrorCode::Forbidden, "only an administrator may do this"))
+    }
+}
+
 /// Who is asking, if they may change anything.
 pub fn writer<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
     let viewer = viewer(ctx)?;
@@ -98,15 +120,5 @@ pub fn overseer<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
         Ok(viewer)
     } else {
         Err(refuse(ErrorCode::Forbidden, "this is for administrators and auditors"))
-    }
-}
-
-/// Who is asking, if they may do everything.
-pub fn admin<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
-    let viewer = viewer(ctx)?;
-    if viewer.role == domain::Role::Admin {
-        Ok(viewer)
-    } else {
-        Err(refuse(ErrorCode::Forbidden, "this is for administrators"))
     }
 }

@@ -9,8 +9,10 @@ const ALL: &[(i64, &str, &str)] = &[
     (1, "log", include_str!("../0001_log.sql")),
     (2, "projections", include_str!("../0002_projections.sql")),
     (3, "proofs", include_str!("../0003_proofs.sql")),
+    (4, "rebuild", include_str!("../0004_rebuild.sql")),
     (5, "quarantine", include_str!("../0005_quarantine.sql")),
     (6, "erasure_snapshots", include_str!("../0006_erasure_snapshots.sql")),
+    (7, "postgres_es_view", include_str!("../0007_postgres_es_view.sql")),
     (8, "lean_indexes", include_str!("../0008_lean_indexes.sql")),
 ];
 

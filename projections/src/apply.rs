@@ -6,12 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use domain::{BookId, Event};
 use futures::future::BoxFuture;
-use sqlx::{Executor, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::column::{Type, arrays};
 use crate::feed::{Body, FeedError, Partition, Recorded};
 use crate::projection::Projection;
+use crate::rebuild::Bulk;
 
 /// Why events could not be taken in.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +56,7 @@ impl From<FeedError> for ApplyError {
 }
 
 /// A projection without its types.
-pub trait Apply: Send + Sync {
+pub trait Apply: Bulk + Send + Sync {
     /// The projection's name.
     fn name(&self) -> &'static str;
     /// The projection's version.
@@ -114,15 +115,8 @@ impl<P: Projection> Apply for Of<P> {
 
     fn create<'a>(&'a self, db: &'a mut PgConnection, schema: &'a str) -> BoxFuture<'a, sqlx::Result<()>> {
         Box::pin(async move {
-            db.execute(create_table::<P>(schema).as_str()).await?;
-            // What belongs to one session is read, and folded anew, together.
-            let partition =
-                format!("CREATE INDEX ON {} (book_id, partition_id, {})", table::<P>(schema), names::<P>(P::KEY));
-            db.execute(partition.as_str()).await?;
-            for extra in P::EXTRA {
-                db.execute(extra.replace("{table}", &table::<P>(schema)).replace("{schema}", schema).as_str()).await?;
-            }
-            Ok(())
+            self.create_bare(db, schema).await?;
+            self.complete(db, schema).await
         })
     }
 
@@ -295,21 +289,19 @@ async fn remove<P: Projection>(
     query.execute(db).await.map(|_| ())
 }
 
-fn create_table<P: Projection>(schema: &str) -> String {
+/// The statement that makes the table, without indexes and constraints.
+pub(crate) fn create_table<P: Projection>(schema: &str) -> String {
     let columns: Vec<_> = P::COLUMNS.iter().map(|c| format!("{} {}", c.name, c.holds.sql())).collect();
-    format!(
-        "CREATE TABLE {} (book_id uuid, partition_id uuid NOT NULL, {}, PRIMARY KEY (book_id, {}))",
-        table::<P>(schema),
-        columns.join(", "),
-        names::<P>(P::KEY)
-    )
+    format!("CREATE TABLE {} (book_id uuid, partition_id uuid NOT NULL, {})", table::<P>(schema), columns.join(", "))
 }
 
-fn table<P: Projection>(schema: &str) -> String {
+/// The table of a build.
+pub(crate) fn table<P: Projection>(schema: &str) -> String {
     format!("{schema}.{}", P::NAME)
 }
 
-fn names<P: Projection>(first: usize) -> String {
+/// The names of the first columns.
+pub(crate) fn names<P: Projection>(first: usize) -> String {
     P::COLUMNS[..first].iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
 }
 

@@ -191,7 +191,7 @@ trait Fold: Send {
 impl<P: Projection> Fold for Folded<P> {
     fn take(&mut self, event: &Recorded, standing: &Standing, to: i64) {
         // What was ordered later was not known then, not even to a projection that looks ahead now.
-        let mut skips = standing.skips(P::NAME, false, to);
+        let mut skips = standing.skips(P::NAME, to);
         if self.waits || skips.any(|position| position == event.position) {
             return;
         }

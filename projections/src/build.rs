@@ -1,9 +1,11 @@
 //! Builds: one set of tables of one version of a projection, in a schema of its own, behind a view that serves it.
 
 use domain::BookId;
+use sqlx::postgres::PgPool;
 use sqlx::{Connection, Executor, PgConnection, Row};
 
 use crate::apply::Apply;
+use crate::view;
 
 /// A lock that makes builds one at a time across processes; the number only has to be always the same.
 const BUILD_LOCK: i64 = 0x6461_7962_6f6f_6b01;
@@ -20,24 +22,49 @@ pub(crate) struct Build {
     pub position: i64,
 }
 
-/// Makes sure that every projection has a build that serves; makes the first one where there is none.
+/// Makes sure that something serves for every projection: the first build where there never was one, and what an
+/// earlier version left until a rebuild has made this version's.
 pub(crate) async fn ensure(db: &mut PgConnection, projections: &[Box<dyn Apply>]) -> sqlx::Result<()> {
     for projection in projections {
         let mut tx = db.begin().await?;
         lock(&mut tx).await?;
-        let serving =
-            sqlx::query("SELECT schema_name FROM builds WHERE projection = $1 AND version = $2 AND state = 'serving'")
-                .bind(projection.name())
-                .bind(projection.version())
-                .fetch_optional(&mut *tx)
-                .await?;
-        if serving.is_none() {
-            let schema = create(&mut tx, projection.as_ref(), "serving").await?;
-            serve(&mut tx, projection.name(), &schema).await?;
+        match serving(&mut tx, projection.name()).await? {
+            None => {
+                let schema = create(&mut tx, projection.as_ref(), "serving").await?;
+                serve(&mut tx, projection.as_ref(), &schema).await?;
+            }
+            Some((schema, version)) if version != projection.version() => {
+                if view::lacks(&mut tx, projection.as_ref()).await? {
+                    serve(&mut tx, projection.as_ref(), &schema).await?;
+                }
+            }
+            Some(_) => {}
         }
         tx.commit().await?;
     }
     Ok(())
+}
+
+/// The schema and the version of the build that serves.
+async fn serving(db: &mut PgConnection, projection: &str) -> sqlx::Result<Option<(String, i32)>> {
+    let row = sqlx::query("SELECT schema_name, version FROM builds WHERE projection = $1 AND state = 'serving'")
+        .bind(projection)
+        .fetch_optional(db)
+        .await?;
+    Ok(row.map(|row| (row.get("schema_name"), row.get("version"))))
+}
+
+/// The projections for which a build of an earlier version serves. One of a later version is a later release's.
+pub(crate) async fn outdated(pool: &PgPool, projections: &[Box<dyn Apply>]) -> sqlx::Result<Vec<&'static str>> {
+    let mut db = pool.acquire().await?;
+    let mut outdated = vec![];
+    for projection in projections {
+        let serving = serving(&mut db, projection.name()).await?;
+        if serving.is_some_and(|(_, version)| version < projection.version()) {
+            outdated.push(projection.name());
+        }
+    }
+    Ok(outdated)
 }
 
 /// The builds that follow a book: those that serve, and those that are about to.
@@ -60,7 +87,7 @@ pub(crate) async fn following(db: &mut PgConnection, book_id: BookId) -> sqlx::R
     Ok(builds.collect())
 }
 
-/// Makes the next build of a projection. A serving build of another version is retired in the same transaction.
+/// Makes the next build of a projection: bare where it is to be loaded, complete otherwise.
 pub(crate) async fn create(db: &mut PgConnection, projection: &dyn Apply, state: &str) -> sqlx::Result<String> {
     lock(db).await?;
     let row = sqlx::query("SELECT coalesce(max(build), 0) + 1 AS build FROM builds WHERE projection = $1")
@@ -69,22 +96,23 @@ pub(crate) async fn create(db: &mut PgConnection, projection: &dyn Apply, state:
         .await?;
     let build: i32 = row.get("build");
     let schema = format!("{}_v{}_b{build}", projection.name(), projection.version());
-    if state == "serving" {
-        sqlx::query("UPDATE builds SET state = 'retired' WHERE projection = $1 AND state = 'serving'")
-            .bind(projection.name())
-            .execute(&mut *db)
-            .await?;
-    }
-    sqlx::query("INSERT INTO builds (projection, version, build, schema_name, state) VALUES ($1, $2, $3, $4, $5)")
-        .bind(projection.name())
-        .bind(projection.version())
-        .bind(build)
-        .bind(&schema)
-        .bind(state)
-        .execute(&mut *db)
-        .await?;
+    sqlx::query(
+        "INSERT INTO builds (projection, version, build, schema_name, state, served_at) \
+         VALUES ($1, $2, $3, $4, $5, CASE WHEN $5 = 'serving' THEN now() END)",
+    )
+    .bind(projection.name())
+    .bind(projection.version())
+    .bind(build)
+    .bind(&schema)
+    .bind(state)
+    .execute(&mut *db)
+    .await?;
     db.execute(format!("CREATE SCHEMA {schema}").as_str()).await?;
-    projection.create(db, &schema).await?;
+    if state == "rebuilding" {
+        projection.create_bare(db, &schema).await?;
+    } else {
+        projection.create(db, &schema).await?;
+    }
     sqlx::query("SELECT protect_build($1)").bind(&schema).execute(db).await?;
     Ok(schema)
 }
@@ -95,21 +123,20 @@ async fn lock(db: &mut PgConnection) -> sqlx::Result<()> {
 }
 
 /// Lets a build serve: its view answers with the rights of whoever asks.
-async fn serve(db: &mut PgConnection, projection: &str, schema: &str) -> sqlx::Result<()> {
-    db.execute(format!("DROP VIEW IF EXISTS serving.{projection}").as_str()).await?;
-    db.execute(
-        format!(
-            "CREATE VIEW serving.{projection} WITH (security_invoker = true) AS SELECT * FROM {schema}.{projection}"
-        )
-        .as_str(),
-    )
-    .await?;
-    db.execute(format!("GRANT SELECT ON serving.{projection} TO daybook_reader").as_str()).await.map(|_| ())
+pub(crate) async fn serve(db: &mut PgConnection, projection: &dyn Apply, schema: &str) -> sqlx::Result<()> {
+    view::replace(db, projection, schema).await
 }
 
 /// Removes a build that does not serve.
 pub(crate) async fn drop_build(db: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
-    db.execute(format!("DROP SCHEMA {schema} CASCADE").as_str()).await?;
+    drop_tables(db, schema).await?;
     sqlx::query("DELETE FROM builds WHERE schema_name = $1 AND state <> 'serving'").bind(schema).execute(db).await?;
+    Ok(())
+}
+
+/// Removes everything that a build holds but the row that names it.
+pub(crate) async fn drop_tables(db: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
+    db.execute(format!("DROP SCHEMA {schema} CASCADE").as_str()).await?;
+    sqlx::query("DELETE FROM checkpoints WHERE schema_name = $1").bind(schema).execute(db).await?;
     Ok(())
 }

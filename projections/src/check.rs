@@ -83,7 +83,14 @@ async fn compare(
             .bind(book_id.uuid())
             .fetch_one(&mut *tx)
             .await?;
-        let position = fold_to(&mut tx, projection, scratch, book_id, near..at.get("position")).await?;
+        let mut position = at.get("position");
+        if feed::erased_after(&mut tx, book_id, position).await? {
+            // What serves was folded before the content went. Past the erasure both have read the same.
+            let (head, _) = feed::head(&mut tx, book_id).await?;
+            let serving = Build { position, ..serving.clone() };
+            position = fold_to(&mut tx, projection, &serving, book_id, position..head).await?;
+        }
+        let position = fold_to(&mut tx, projection, scratch, book_id, near..position).await?;
         wait_alike(&mut tx, projection, [&serving.schema, &scratch.schema], book_id, position).await?;
         let (serving_rows, serving_digest) = digest(&mut tx, &serving, book_id).await?;
         let (rebuilt_rows, rebuilt_digest) = digest(&mut tx, scratch, book_id).await?;
@@ -100,7 +107,8 @@ async fn compare(
     Ok(comparisons)
 }
 
-async fn fold_to(
+/// Posts the events after one position and up to another, where the build stands.
+pub(crate) async fn fold_to(
     db: &mut PgConnection,
     projection: &dyn Apply,
     scratch: &Build,
@@ -123,7 +131,7 @@ async fn fold_to(
 }
 
 /// Lets those partitions wait in the scratch build that wait in the serving one: a table may refuse what another takes.
-async fn wait_alike(
+pub(crate) async fn wait_alike(
     db: &mut PgConnection,
     projection: &dyn Apply,
     [serving, scratch]: [&str; 2],
@@ -139,9 +147,9 @@ async fn wait_alike(
 }
 
 /// The number of rows, and the sum of a 64-bit hash of each: the same whatever their order.
-async fn digest(db: &mut PgConnection, build: &Build, book_id: BookId) -> sqlx::Result<(i64, String)> {
+pub(crate) async fn digest(db: &mut PgConnection, build: &Build, book_id: BookId) -> sqlx::Result<(i64, String)> {
     let sql = format!(
-        "SELECT count(*) AS n, coalesce(sum(('x' || left(md5(t::text), 16))::bit(64)::bigint::numeric), 0)::text AS digest \
+        "SELECT count(*) AS n, coalesce(sum(hash_record_extended(t, 0)), 0)::text AS digest \
          FROM {}.{} t WHERE book_id = $1",
         build.schema, build.projection
     );

@@ -182,6 +182,51 @@ impl Array {
     }
 }
 
+/// The beginning of a binary COPY: signature, no flags, no extension.
+pub(crate) const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// The end of a binary COPY.
+pub(crate) const COPY_TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+/// The first of January 2000, from which PostgreSQL counts, in microseconds since 1970.
+pub(crate) const POSTGRES_EPOCH_US: i64 = 946_684_800_000_000;
+
+impl Value {
+    /// Writes the value as a field of a binary COPY, into a column of this type.
+    pub(crate) fn copy_into(self, holds: Type, out: &mut Vec<u8>) {
+        match (holds, self) {
+            (Type::Uuid, Self::Uuid(Some(value))) => copy_field(out, value.as_bytes()),
+            (Type::Text, Self::Text(Some(value))) => copy_field(out, without_null(value).as_bytes()),
+            (Type::Json, Self::Json(Some(value))) => {
+                let value = without_escaped_null(value);
+                let length = i32::try_from(value.len() + 1).expect("a value is below a gigabyte");
+                out.extend_from_slice(&length.to_be_bytes());
+                out.push(JSONB_VERSION);
+                out.extend_from_slice(value.as_bytes());
+            }
+            (Type::Int, Self::Int(Some(value))) => copy_field(out, &value.to_be_bytes()),
+            (Type::Bool, Self::Bool(Some(value))) => copy_field(out, &[u8::from(value)]),
+            (Type::Time, Self::Time(Some(value))) => {
+                copy_field(out, &(value.timestamp_micros() - POSTGRES_EPOCH_US).to_be_bytes());
+            }
+            (Type::Uuid, Self::Uuid(None))
+            | (Type::Text, Self::Text(None))
+            | (Type::Json, Self::Json(None))
+            | (Type::Int, Self::Int(None))
+            | (Type::Bool, Self::Bool(None))
+            | (Type::Time, Self::Time(None)) => out.extend_from_slice(&(-1_i32).to_be_bytes()),
+            (_, value) => panic!("a projection wrote {value:?} into a column of another type"),
+        }
+    }
+}
+
+/// What precedes a `jsonb` in a binary COPY.
+const JSONB_VERSION: u8 = 1;
+
+/// Writes a field of a binary COPY: its length, then its bytes.
+pub(crate) fn copy_field(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&i32::try_from(bytes.len()).expect("a value is below a gigabyte").to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
 /// The text as a database can hold it. A null byte that a model or a tool wrote stands in the log for ever, and must
 /// not stop a read model.
 fn without_null(text: String) -> String {

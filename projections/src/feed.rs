@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use domain::{BookId, Event, EventId, SessionId, Timestamp};
+use domain::session::SessionEvent;
+use domain::{BookId, Event, EventId, SessionId, Timestamp, erasure};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -72,6 +73,11 @@ impl Recorded {
         }
     }
 
+    /// Whether it says that the content of its session was erased.
+    pub fn erases(&self) -> bool {
+        matches!(self.event(), Some(Event::Session(SessionEvent::ContentErased(_))))
+    }
+
     /// The part of the book that it belongs to: its session, or its stream where it has none.
     pub fn partition(&self) -> Partition {
         Partition { book_id: self.book_id, id: self.session_id.map_or(self.stream_id, SessionId::uuid) }
@@ -86,8 +92,33 @@ pub enum FeedError {
     Database(#[from] sqlx::Error),
 }
 
+/// `$1` is the book. An erased session is known by its `content.erased`, wherever in the book that stands: its content
+/// counts as gone from that event on, also while payloads are still being removed.
 const COLUMNS: &str = "book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version, \
-    occurred_at, recorded_at, actor_id, payload::text AS payload";
+    occurred_at, recorded_at, actor_id, payload::text AS payload, \
+    coalesce(session_id IN (SELECT x.session_id FROM events x WHERE x.book_id = $1 AND x.event_type = 'content.erased'), \
+      false) AS session_erased";
+
+/// The sessions of a book whose content was erased.
+pub(crate) async fn erased_sessions(db: &mut PgConnection, book_id: BookId) -> sqlx::Result<Vec<Uuid>> {
+    let rows = sqlx::query("SELECT session_id FROM events WHERE book_id = $1 AND event_type = 'content.erased'")
+        .bind(book_id.uuid())
+        .fetch_all(db)
+        .await?;
+    Ok(rows.into_iter().filter_map(|row| row.get("session_id")).collect())
+}
+
+/// Whether a session of this book was erased after a position. What was read up to there and what is read now differ.
+pub async fn erased_after(db: &mut PgConnection, book_id: BookId, position: i64) -> sqlx::Result<bool> {
+    let row = sqlx::query(
+        "SELECT EXISTS (SELECT 1 FROM events WHERE book_id = $1 AND event_type = 'content.erased' AND position > $2) AS found",
+    )
+    .bind(book_id.uuid())
+    .bind(position)
+    .fetch_one(db)
+    .await?;
+    Ok(row.get("found"))
+}
 
 /// The events of a book after a position, one page of them.
 pub async fn page(db: &mut PgConnection, book_id: BookId, after: i64, limit: i64) -> Result<Vec<Recorded>, FeedError> {
@@ -142,23 +173,24 @@ pub async fn partition_page(
     rows.iter().map(recorded).collect()
 }
 
-/// The position of a session's newest event that is not above `position`; 0 for none.
+/// The position of a session's newest event that is not above `position`, 0 where all are; `None` for no session.
 pub async fn session_position(
     db: &mut PgConnection,
     book_id: BookId,
     session_id: SessionId,
     position: i64,
-) -> sqlx::Result<i64> {
+) -> sqlx::Result<Option<i64>> {
     let row = sqlx::query(
-        "SELECT coalesce(max(position), 0) AS position FROM events \
-         WHERE book_id = $1 AND session_id = $2 AND position <= $3",
+        "SELECT coalesce((SELECT max(position) FROM events \
+         WHERE book_id = $1 AND session_id = $2 AND position <= $3), 0) AS position \
+         WHERE EXISTS (SELECT 1 FROM events WHERE book_id = $1 AND session_id = $2)",
     )
     .bind(book_id.uuid())
     .bind(session_id.uuid())
     .bind(position)
-    .fetch_one(db)
+    .fetch_optional(db)
     .await?;
-    Ok(row.get("position"))
+    Ok(row.map(|row| row.get("position")))
 }
 
 /// The session of a stream, if it has events and belongs to one.
@@ -181,8 +213,9 @@ pub async fn head(db: &mut PgConnection, book_id: BookId) -> sqlx::Result<(i64, 
 }
 
 fn recorded(row: &PgRow) -> Result<Recorded, FeedError> {
-    let payload: Option<String> = row.try_get("payload")?;
     let event_type: String = row.try_get("event_type")?;
+    let erased = row.try_get("session_erased")? && !erasure::survives(&event_type);
+    let payload: Option<String> = if erased { None } else { row.try_get("payload")? };
     let event_version = row.try_get("event_version")?;
     let body = match &payload {
         None => Body::Erased,

@@ -9,6 +9,7 @@ use sqlx::{PgConnection, Row as _};
 use crate::column::{Column, Type, Value, column};
 use crate::feed::Recorded;
 use crate::projection::Projection;
+use crate::view::select;
 
 /// Files.
 pub enum Files {}
@@ -127,12 +128,11 @@ pub async fn of_workspace(
     book_id: BookId,
     id: WorkspaceId,
 ) -> sqlx::Result<Vec<((WorkspaceId, String), Row)>> {
-    let rows =
-        sqlx::query("SELECT * FROM serving.files WHERE book_id = $1 AND workspace_id = $2 ORDER BY path LIMIT 5000")
-            .bind(book_id.uuid())
-            .bind(id.uuid())
-            .fetch_all(db)
-            .await?;
+    let rows = sqlx::query(&select::<Files>("WHERE book_id = $1 AND workspace_id = $2 ORDER BY path LIMIT 5000"))
+        .bind(book_id.uuid())
+        .bind(id.uuid())
+        .fetch_all(db)
+        .await?;
     Ok(rows.iter().map(|row| (Files::read_key(row), Files::read_row(row))).collect())
 }
 

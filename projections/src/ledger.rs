@@ -9,6 +9,7 @@ use sqlx::{PgConnection, Row as _};
 use crate::column::{Column, Type, Value, column};
 use crate::feed::Recorded;
 use crate::projection::Projection;
+use crate::view::select;
 
 /// The ledger.
 pub enum Ledger {}
@@ -68,6 +69,9 @@ impl Projection for Ledger {
         "CREATE TRIGGER balanced AFTER INSERT ON {table} REFERENCING NEW TABLE AS inserted
          FOR EACH STATEMENT EXECUTE FUNCTION {schema}.check_balance()",
     ];
+    const WRONG: &'static [&'static str] =
+        &["SELECT format('the charge at position %s does not sum to zero', position) AS wrong FROM {table}
+         GROUP BY book_id, position HAVING sum(amount_nanousd) <> 0 LIMIT 1"];
     const INSERT_ONLY: bool = true;
     const MONEY: bool = true;
 
@@ -161,11 +165,11 @@ pub async fn list(
     limit: i64,
 ) -> sqlx::Result<Vec<((i64, usize), Row)>> {
     let before = filter.before.map(|(position, line)| (position, i64::try_from(line).unwrap_or(i64::MAX)));
-    let rows = sqlx::query(
-        "SELECT * FROM serving.ledger WHERE book_id = $1 AND ($2::uuid IS NULL OR partition_id = $2) \
+    let rows = sqlx::query(&select::<Ledger>(
+        "WHERE book_id = $1 AND ($2::uuid IS NULL OR partition_id = $2) \
          AND ($3 OR origin = '\"metered\"') AND ($4::bigint IS NULL OR (position, line) < ($4, $5::bigint)) \
          AND ($6::bigint IS NULL OR position <= $6) ORDER BY position DESC, line DESC LIMIT $7",
-    )
+    ))
     .bind(book_id.uuid())
     .bind(filter.session_id.map(SessionId::uuid))
     .bind(filter.memo)

@@ -136,7 +136,7 @@ impl Posting<'_> {
         Ok(reached)
     }
 
-    /// What follows when the rows are written: orders among the events, and the checkpoint.
+    /// What follows when the rows are written: erasures and orders among the events, and the checkpoint.
     async fn finish(&self, db: &mut PgConnection, events: &[Recorded]) -> Result<i64, ApplyError> {
         let Some(last) = events.last() else { return Ok(self.build.position) };
         self.carry_out_orders(db, events, last.position).await?;
@@ -144,7 +144,7 @@ impl Posting<'_> {
         Ok(last.position)
     }
 
-    /// Folds the partitions anew about which something was ordered.
+    /// Folds the partitions anew whose content was erased, or about which something was ordered.
     async fn carry_out_orders(
         &self,
         db: &mut PgConnection,
@@ -152,6 +152,10 @@ impl Posting<'_> {
         reached: i64,
     ) -> Result<(), ApplyError> {
         for event in events {
+            if event.erases() {
+                // What an erased session left in the rows goes: they are folded anew from what is left of it.
+                refold(db, self.projection, &self.build.schema, event.partition(), reached).await?;
+            }
             let order = event.event().and_then(|order| Order::of(order, event.position));
             let Some(order) = order.filter(|order| order.projection == self.projection.name()) else { continue };
             if let Some(partition) = partition_at(db, event.book_id, order.position).await? {
@@ -211,7 +215,11 @@ pub(crate) async fn note_error(db: &mut PgConnection, schema: &str, book_id: Boo
 }
 
 /// The partition of the event at a position.
-async fn partition_at(db: &mut PgConnection, book_id: BookId, position: i64) -> sqlx::Result<Option<Partition>> {
+pub(crate) async fn partition_at(
+    db: &mut PgConnection,
+    book_id: BookId,
+    position: i64,
+) -> sqlx::Result<Option<Partition>> {
     let row = sqlx::query(
         "SELECT coalesce(session_id, stream_id) AS partition_id FROM events WHERE book_id = $1 AND position = $2",
     )

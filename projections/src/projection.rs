@@ -20,6 +20,9 @@ pub trait Projection: Send + Sync + 'static {
     const KEY: usize;
     /// Indexes and constraints; `{table}` stands for the table.
     const EXTRA: &'static [&'static str] = &[];
+    /// Queries that answer a column `wrong` where the rows are not what they must be. Asked after rows were loaded in
+    /// bulk, when no trigger of `EXTRA` looked at them.
+    const WRONG: &'static [&'static str] = &[];
     /// Whether each key is touched by one event only, so that nothing need be loaded.
     const INSERT_ONLY: bool = false;
 
@@ -49,6 +52,11 @@ pub trait Projection: Send + Sync + 'static {
 
 /// A projection as the runner holds it.
 pub type Applier = Box<dyn Apply>;
+
+/// The projection `P` as the runner holds it.
+pub fn applier<P: Projection>() -> Applier {
+    Box::new(crate::apply::Of::<P>::default())
+}
 
 /// Every projection of the product.
 pub fn all() -> Vec<Applier> {

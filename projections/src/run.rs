@@ -9,6 +9,7 @@ use sqlx::{PgConnection, Row as _};
 use crate::column::{Column, Type, Value, column};
 use crate::feed::Recorded;
 use crate::projection::Projection;
+use crate::view::select;
 
 /// Runs.
 pub enum Runs {}
@@ -252,7 +253,7 @@ impl Row {
 
 /// One run.
 pub async fn get(db: &mut PgConnection, book_id: BookId, id: RunId) -> sqlx::Result<Option<(RunId, Row)>> {
-    let row = sqlx::query("SELECT * FROM serving.runs WHERE book_id = $1 AND run_id = $2")
+    let row = sqlx::query(&select::<Runs>("WHERE book_id = $1 AND run_id = $2"))
         .bind(book_id.uuid())
         .bind(id.uuid())
         .fetch_optional(db)
@@ -262,19 +263,18 @@ pub async fn get(db: &mut PgConnection, book_id: BookId, id: RunId) -> sqlx::Res
 
 /// The runs of a session, oldest first.
 pub async fn of_session(db: &mut PgConnection, book_id: BookId, id: SessionId) -> sqlx::Result<Vec<(RunId, Row)>> {
-    let rows =
-        sqlx::query("SELECT * FROM serving.runs WHERE book_id = $1 AND partition_id = $2 ORDER BY run_id LIMIT 1000")
-            .bind(book_id.uuid())
-            .bind(id.uuid())
-            .fetch_all(db)
-            .await?;
+    let rows = sqlx::query(&select::<Runs>("WHERE book_id = $1 AND partition_id = $2 ORDER BY run_id LIMIT 1000"))
+        .bind(book_id.uuid())
+        .bind(id.uuid())
+        .fetch_all(db)
+        .await?;
     Ok(rows.iter().map(|row| (Runs::read_key(row), Runs::read_row(row))).collect())
 }
 
 /// Several runs.
 pub async fn get_many(db: &mut PgConnection, book_id: BookId, ids: &[RunId]) -> sqlx::Result<Vec<(RunId, Row)>> {
     let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.uuid()).collect();
-    let rows = sqlx::query("SELECT * FROM serving.runs WHERE book_id = $1 AND run_id = ANY ($2)")
+    let rows = sqlx::query(&select::<Runs>("WHERE book_id = $1 AND run_id = ANY ($2)"))
         .bind(book_id.uuid())
         .bind(ids)
         .fetch_all(db)

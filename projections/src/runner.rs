@@ -17,13 +17,15 @@ use crate::build::{self, Build};
 use crate::feed::{self, FeedError, PAGE, Partition};
 pub(crate) use crate::post::post;
 use crate::post::{Posting, note_error, refold};
-use crate::projection;
+use crate::projection::{self, Applier};
 use crate::quarantine::{RELEASE, Standing};
 
 /// How often the runner looks without having been woken. Wake-ups are hints; this look is the truth.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many books are posted at once; each takes a connection.
 const BOOKS_AT_ONCE: usize = 4;
+/// A lock that whoever posts shares, and whoever switches builds has alone; the number only has to be always the same.
+const POSTING_LOCK: i64 = 0x6461_7962_6f6f_6b02;
 /// The channel on which appends are announced.
 const CHANNEL: &str = "daybook_log";
 
@@ -67,7 +69,11 @@ pub enum RebuildError {
 impl Runner {
     /// Makes sure that every projection has a build.
     pub async fn open(pool: PgPool) -> sqlx::Result<Self> {
-        let projections = projection::all();
+        Self::open_with(pool, projection::all()).await
+    }
+
+    /// The same with projections of one's own.
+    pub async fn open_with(pool: PgPool, projections: Vec<Applier>) -> sqlx::Result<Self> {
         let mut db = pool.acquire().await?;
         build::ensure(&mut db, &projections).await?;
         drop(db);
@@ -80,6 +86,16 @@ impl Runner {
             wake: Notify::new(),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The pool that it works with.
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.shared.pool
+    }
+
+    /// The projections of this release.
+    pub(crate) fn projections(&self) -> &[Applier] {
+        &self.shared.projections
     }
 
     /// Says whose heartbeat is this process's: what it posts carries this id.
@@ -168,6 +184,11 @@ impl Runner {
             if let Entry::Vacant(page) = pages.entry(build.position) {
                 page.insert(feed::page(&mut tx, book_id, build.position, PAGE).await?);
             }
+        }
+        // The log grows while pages are read one after the other; those that reach its end stop at the same one.
+        let ended = pages.iter().filter(|(_, page)| (page.len() as i64) < PAGE);
+        if let Some(end) = ended.map(|(at, page)| page.last().map_or(*at, |last| last.position)).min() {
+            pages.values_mut().for_each(|page| page.truncate(page.partition_point(|event| event.position <= end)));
         }
         let mut more = false;
         for build in &mut builds {
@@ -283,13 +304,20 @@ impl Runner {
     }
 }
 
-/// Makes whoever posts to a book take turns, across processes, until the transaction ends.
+/// Makes whoever posts to a book take turns, across processes, until the transaction ends; and keeps builds from being
+/// switched meanwhile.
 pub(crate) async fn lock_book(db: &mut PgConnection, book_id: BookId) -> sqlx::Result<()> {
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0)), pg_advisory_xact_lock_shared($2)")
         .bind(book_id.uuid())
+        .bind(POSTING_LOCK)
         .execute(db)
         .await
         .map(|_| ())
+}
+
+/// Keeps everybody from posting until the transaction ends.
+pub(crate) async fn lock_posting(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(POSTING_LOCK).execute(db).await.map(|_| ())
 }
 
 async fn listen(pool: &PgPool) -> Option<PgListener> {

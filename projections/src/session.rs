@@ -2,15 +2,21 @@
 
 use domain::account::{AccountEvent, ChargeOrigin};
 use domain::run::{ApprovalPolicy, RunEvent};
-use domain::session::{ImportSource, Origin, SessionEvent};
+use domain::session::{ImportSource, KeptFacts, Origin, SessionEvent};
 use domain::{BookId, Event, SessionId, Timestamp, UserId, WorkspaceId};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 use crate::column::{Column, Type, Value, column};
-use crate::feed::Recorded;
+use crate::feed::{Body, Recorded};
 use crate::projection::Projection;
+use crate::view::select;
+
+/// What lists call a session whose content was erased.
+const ERASED_TITLE: &str = "(erased)";
+/// The event with which a session begins.
+const STARTED: &str = "session.started";
 
 /// The session list.
 pub enum Sessions {}
@@ -32,6 +38,8 @@ pub struct Row {
     pub owner_user_id: UserId,
     /// Its files.
     pub workspace_id: WorkspaceId,
+    /// When its content was erased.
+    pub erased_at: Option<Timestamp>,
     /// When it began.
     pub created_at: Timestamp,
     /// When its newest event was written down.
@@ -54,7 +62,7 @@ pub struct Row {
 
 impl Projection for Sessions {
     const NAME: &'static str = "sessions";
-    const VERSION: i32 = 2;
+    const VERSION: i32 = 3;
     const COLUMNS: &'static [Column] = &[
         column("session_id", Type::Uuid),
         column("title", Type::Text),
@@ -64,6 +72,7 @@ impl Projection for Sessions {
         column("approval_policy", Type::Json),
         column("owner_user_id", Type::Uuid),
         column("workspace_id", Type::Uuid),
+        column("erased_at", Type::Time),
         column("created_at", Type::Time),
         column("updated_at", Type::Time),
         column("position", Type::Int),
@@ -98,6 +107,7 @@ impl Projection for Sessions {
                 approval_policy: started.approval_policy,
                 owner_user_id: started.owner_user_id,
                 workspace_id: started.workspace_id,
+                erased_at: None,
                 created_at: event.recorded_at,
                 updated_at: event.recorded_at,
                 position: event.position,
@@ -109,10 +119,18 @@ impl Projection for Sessions {
                 imported_nanousd: 0,
             });
         }
+        if row.is_none() && event.body == Body::Erased && event.event_type == STARTED {
+            *row = Some(Row::of_erased(event));
+        }
         let Some(row) = row else { return };
         (row.updated_at, row.position) = (event.recorded_at, event.position);
         match event.event() {
             Some(Event::Session(SessionEvent::MessageReceived(_))) => row.messages += 1,
+            Some(Event::Session(SessionEvent::ContentErased(erased))) => {
+                let KeptFacts { origin, owner_user_id, workspace_id } = erased.kept.clone();
+                (row.origin, row.owner_user_id, row.workspace_id) = (origin, owner_user_id, workspace_id);
+                row.erased_at = Some(event.recorded_at);
+            }
             Some(Event::Run(event)) => fold_run(row, event),
             Some(Event::Account(AccountEvent::UsageCharged(charged))) => {
                 let sum = match charged.origin {
@@ -139,6 +157,7 @@ impl Projection for Sessions {
             Value::json(&row.approval_policy),
             row.owner_user_id.uuid().into(),
             row.workspace_id.uuid().into(),
+            row.erased_at.into(),
             row.created_at.into(),
             row.updated_at.into(),
             row.position.into(),
@@ -164,6 +183,7 @@ impl Projection for Sessions {
             approval_policy: row.get::<sqlx::types::Json<_>, _>("approval_policy").0,
             owner_user_id: UserId::new(row.get("owner_user_id")),
             workspace_id: WorkspaceId::new(row.get("workspace_id")),
+            erased_at: row.get("erased_at"),
             created_at: row.get("created_at"),
             updated_at: row.get("updated_at"),
             position: row.get("position"),
@@ -173,6 +193,31 @@ impl Projection for Sessions {
             metered_nanousd: row.get("metered_nanousd"),
             notional_nanousd: row.get("notional_nanousd"),
             imported_nanousd: row.get("imported_nanousd"),
+        }
+    }
+}
+
+impl Row {
+    /// What is known of a session from the header of its erased first event. The rest follows from `content.erased`.
+    fn of_erased(started: &Recorded) -> Self {
+        Self {
+            title: ERASED_TITLE.to_owned(),
+            origin: Origin::Web,
+            import_source: None,
+            model: None,
+            approval_policy: ApprovalPolicy::default(),
+            owner_user_id: UserId::new(Uuid::nil()),
+            workspace_id: WorkspaceId::new(Uuid::nil()),
+            erased_at: None,
+            created_at: started.recorded_at,
+            updated_at: started.recorded_at,
+            position: started.position,
+            run_id: None,
+            pending_approvals: 0,
+            messages: 0,
+            metered_nanousd: 0,
+            notional_nanousd: 0,
+            imported_nanousd: 0,
         }
     }
 }
@@ -190,7 +235,7 @@ fn fold_run(row: &mut Row, event: &RunEvent) {
 
 /// One session.
 pub async fn get(db: &mut PgConnection, book_id: BookId, id: SessionId) -> sqlx::Result<Option<(SessionId, Row)>> {
-    let row = sqlx::query("SELECT * FROM serving.sessions WHERE book_id = $1 AND session_id = $2")
+    let row = sqlx::query(&select::<Sessions>("WHERE book_id = $1 AND session_id = $2"))
         .bind(book_id.uuid())
         .bind(id.uuid())
         .fetch_optional(db)
@@ -206,10 +251,10 @@ pub async fn list(
     search: Option<&str>,
     limit: i64,
 ) -> sqlx::Result<Vec<(SessionId, Row)>> {
-    let rows = sqlx::query(
-        "SELECT * FROM serving.sessions WHERE book_id = $1 AND ($2::uuid IS NULL OR session_id < $2) \
+    let rows = sqlx::query(&select::<Sessions>(
+        "WHERE book_id = $1 AND ($2::uuid IS NULL OR session_id < $2) \
          AND ($3::text IS NULL OR position(lower($3) IN lower(title)) > 0) ORDER BY session_id DESC LIMIT $4",
-    )
+    ))
     .bind(book_id.uuid())
     .bind(before.map(SessionId::uuid))
     .bind(search)

@@ -14,6 +14,7 @@ use crate::column::{Column, Type, Value, column};
 use crate::feed::Recorded;
 use crate::projection::Projection;
 use crate::tool_call::call_of;
+use crate::view::select;
 
 /// The longest detail, in bytes.
 const DETAIL_MAX: usize = 300;
@@ -138,6 +139,7 @@ fn words(event: &Event) -> (String, String) {
             Delivery::Steer => ("Message while working", e.content.text.clone()),
             Delivery::Now | Delivery::Record => ("Message", e.content.text.clone()),
         },
+        Event::Session(SessionEvent::ContentErased(e)) => ("Content erased", e.reason.clone()),
         Event::Workspace(event) => workspace_words(event),
         Event::Account(event) => account_words(event),
         Event::Run(event) => run_words(event),
@@ -146,6 +148,7 @@ fn words(event: &Event) -> (String, String) {
         Event::Sandbox(_) => ("Sandbox probed", String::new()),
         Event::CheckpointKey(_) => ("Checkpoint key created", String::new()),
         Event::Quarantine(_) => ("Quarantine", String::new()),
+        Event::Rebuild(_) => ("Rebuild", String::new()),
     };
     (title.to_owned(), detail)
 }
@@ -153,6 +156,7 @@ fn words(event: &Event) -> (String, String) {
 fn workspace_words(event: &WorkspaceEvent) -> (&'static str, String) {
     match event {
         WorkspaceEvent::WorkspaceCreated(_) => ("Workspace created", String::new()),
+        WorkspaceEvent::WorkspaceErased(_) => ("Workspace erased", String::new()),
         WorkspaceEvent::FileCreated(FileCreated(c)) => ("File created", format!("{} +{}", c.path, c.lines_added)),
         WorkspaceEvent::FileModified(FileModified(c)) => {
             ("File changed", format!("{} +{} -{}", c.path, c.lines_added, c.lines_removed))
@@ -200,6 +204,7 @@ fn run_words(event: &RunEvent) -> (&'static str, String) {
         RunEvent::RunFailed(e) => ("Run failed", e.error.message.clone()),
         RunEvent::RunCancelled(e) => ("Run cancelled", e.reason.clone()),
         RunEvent::RunRetried(_) => ("Run tried again", String::new()),
+        RunEvent::RunErased(_) => ("Run erased", String::new()),
         _ => call_words(event),
     }
 }
@@ -238,9 +243,9 @@ pub async fn list(
     after: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<(i64, Row)>> {
-    let rows = sqlx::query(
-        "SELECT * FROM serving.timeline WHERE book_id = $1 AND partition_id = $2 AND position > $3 ORDER BY position LIMIT $4",
-    )
+    let rows = sqlx::query(&select::<Timeline>(
+        "WHERE book_id = $1 AND partition_id = $2 AND position > $3 ORDER BY position LIMIT $4",
+    ))
     .bind(book_id.uuid())
     .bind(session_id.uuid())
     .bind(after)

@@ -10,6 +10,7 @@ use sqlx::{PgConnection, Row as _};
 use crate::column::{Column, Type, Value, column};
 use crate::feed::Recorded;
 use crate::projection::Projection;
+use crate::view::select;
 
 /// Tool calls.
 pub enum ToolCalls {}
@@ -290,12 +291,11 @@ pub(crate) fn call_of(event: &Event) -> Option<ToolCallId> {
 
 /// The calls of a run, in the order in which they were asked for.
 pub async fn of_run(db: &mut PgConnection, book_id: BookId, id: RunId) -> sqlx::Result<Vec<(ToolCallId, Row)>> {
-    let rows = sqlx::query(
-        "SELECT * FROM serving.tool_calls WHERE book_id = $1 AND run_id = $2 ORDER BY step_no, call_index LIMIT 5000",
-    )
-    .bind(book_id.uuid())
-    .bind(id.uuid())
-    .fetch_all(db)
-    .await?;
+    let rows =
+        sqlx::query(&select::<ToolCalls>("WHERE book_id = $1 AND run_id = $2 ORDER BY step_no, call_index LIMIT 5000"))
+            .bind(book_id.uuid())
+            .bind(id.uuid())
+            .fetch_all(db)
+            .await?;
     Ok(rows.iter().map(|row| (ToolCalls::read_key(row), ToolCalls::read_row(row))).collect())
 }

@@ -8,6 +8,7 @@ use sqlx::postgres::{PgPool, PgRow};
 use crate::column::{Column, Type, Value, column};
 use crate::feed::Recorded;
 use crate::projection::Projection;
+use crate::view::select;
 
 /// How many items a worker sees at once.
 const MOST: i64 = 100;
@@ -167,7 +168,7 @@ impl Projection for Work {
 
 /// Open work of every book, oldest run first: taken and not taken.
 pub async fn open(pool: &PgPool) -> sqlx::Result<Vec<Open>> {
-    let rows = sqlx::query("SELECT * FROM serving.work ORDER BY worker_id IS NOT NULL, run_id LIMIT $1")
+    let rows = sqlx::query(&select::<Work>("ORDER BY worker_id IS NOT NULL, run_id LIMIT $1"))
         .bind(MOST)
         .fetch_all(pool)
         .await?;

@@ -68,16 +68,22 @@ async fn nobody_at_the_terminal_is_a_no() {
 #[tokio::test]
 async fn each_command_says_how_it_is_used() {
     let studio = Studio::idle().await;
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 21] = [
         &[],
         &["demo"],
         &["serve"],
         &["run"],
         &["import"],
+        &["export"],
+        &["erase"],
         &["sessions"],
         &["timeline"],
         &["audit"],
         &["audit", "verify"],
+        &["audit", "prove"],
+        &["audit", "checkpoint"],
+        &["audit", "consistency"],
+        &["audit", "key"],
         &["rebuild"],
         &["projections"],
         &["projections", "quarantine"],

@@ -1,6 +1,7 @@
 //! Following a session over a socket: complete, in order, resumable anywhere.
 
 use daybook_tests::{Event, Follower, Frame, Studio};
+use sqlx::Executor;
 
 use crate::proof;
 use crate::story;
@@ -92,4 +93,22 @@ async fn a_quiet_session_says_how_far_it_is() {
     let beat = late.until(|frame| matches!(frame, Frame::Heartbeat(_))).await;
     assert_eq!(beat, Frame::Heartbeat(story::book_position(&studio.client).await));
     assert_eq!(late.events, []);
+}
+
+#[tokio::test]
+async fn who_is_signed_out_meanwhile_is_told_so_and_gets_nothing_more() {
+    let studio = Studio::open().await;
+    let begun = story::begin(&studio.client, "hello").await;
+    let mut follower = Follower::open(&studio.client, &begun.session, None).await;
+    follower.until_event("run.completed").await;
+    studio.database.pool.execute("DELETE FROM secrets WHERE kind = 'cookie'").await.unwrap();
+    let refusal = loop {
+        match follower.next().await {
+            Some(Frame::Refused(refusal)) => break refusal,
+            Some(_) => {}
+            None => panic!("the stream ends with a reason"),
+        }
+    };
+    assert!(refusal.contains("UNAUTHENTICATED"), "{refusal}");
+    assert_eq!(follower.next().await, None);
 }

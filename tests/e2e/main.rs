@@ -7,8 +7,11 @@
 
 mod acknowledged;
 mod as_of;
+mod audit;
 mod cli;
 mod demo;
+mod erase;
+mod export;
 mod follow;
 mod import;
 mod kill;
@@ -16,7 +19,9 @@ mod model;
 mod private_postgres;
 mod projection;
 mod proof;
+mod rebuild;
 mod refused;
+mod several;
 mod story;
 mod stub;
 mod tools;

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::load::{APPENDERS, COMMAND, COMMANDERS};
+use crate::load::{self, APPENDERS, COMMAND, COMMANDERS};
 use crate::place::WATCHDOG;
 
 /// What a load's log says when it found out what became of a batch whose answer was lost.
@@ -109,6 +109,13 @@ impl Load {
         for hearing in self.hearing.drain(..) {
             hearing.await.expect("hearing does not panic");
         }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        // There is nothing where it never signed.
+        let _ = std::fs::remove_dir_all(load::kept(self.run));
     }
 }
 

@@ -2,6 +2,7 @@
 //! acknowledged. What it asks in which round follows from names alone, so that a successor can go on, and ask again
 //! what it died on.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,12 +13,14 @@ use commands::database::{self, Installation};
 use commands::ids::{derived, item_request};
 use commands::log::{Append, AppendError, Clock, Context, Log, StreamAppend};
 use commands::{CommandError, Commands, MessageSend, SessionStart};
+use domain::proof::{CheckpointKey, SEED_BYTES};
 use domain::run::{RunEvent, TestsSkipped};
 use domain::session::Origin;
 use domain::text::MessageText;
 use domain::{BookId, RequestId, Role, Viewer};
 use futures::future::join_all;
 use projections::Runner;
+use projections::tree::{Follower, Signer};
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::AsyncReadExt;
 use uuid::Uuid;
@@ -59,6 +62,18 @@ pub fn request_id(run: Uuid, marker: &str) -> RequestId {
     item_request(run, marker).id
 }
 
+/// One key for all, and for each load, and its successors, what it signed last.
+pub fn signer(field: Uuid, run: Uuid) -> Signer {
+    let mut seed = [0; SEED_BYTES];
+    seed[..16].copy_from_slice(field.as_bytes());
+    Signer::new(CheckpointKey::from_seed(&seed), kept(run))
+}
+
+/// Where a load keeps its checkpoints.
+pub fn kept(run: Uuid) -> PathBuf {
+    std::env::temp_dir().join(format!("daybook-faults-{run}"))
+}
+
 /// The book of an appender's round.
 pub fn book(field: Uuid, asker: usize, round: usize) -> BookId {
     derived(field, &format!("book {}", (asker + round) % BOOKS))
@@ -74,9 +89,10 @@ pub async fn run(arguments: &[String]) -> ExitCode {
     let installation = Installation::open(&pool).await.expect("the database answers");
     let clock: Clock = if clock == "jumping" { jumping_clock() } else { Arc::new(chrono::Utc::now) };
     let log = Log::start(options.application_name(crate::place::SEQUENCER), pool.clone(), clock);
-    let runner = Runner::open(pool).await.expect("the builds can be made");
+    let runner = Runner::open(pool.clone()).await.expect("the builds can be made");
     tokio::spawn(runner.run());
     let (field, run) = (field.parse().expect("an id"), run.parse().expect("an id"));
+    tokio::spawn(Follower::new(pool, signer(field, run)).run());
     let viewer = Viewer {
         user_id: derived(run, "user"),
         book_id: installation.home_book,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use projections::tree::{Expected, Follower, Signer};
 use projections::{Runner, audit, check};
 use sqlx::Row;
 use uuid::Uuid;
@@ -62,8 +63,8 @@ async fn markers(db: &Db, run: Uuid) -> BTreeMap<String, i64> {
 }
 
 /// Everything that must hold of every log, always: positions and sequences are dense, times rise, the chain verifies,
-/// and the read models are what a rebuild makes. Proofs are verified here as well, where there are some.
-pub async fn everything_holds(db: &Db) {
+/// checkpoints protect all of it, and the read models are what a rebuild makes.
+pub async fn everything_holds(db: &Db, signer: Signer) {
     let gaps = "SELECT count(*) FROM (SELECT position - lag(position, 1, 0::bigint) OVER (PARTITION BY book_id ORDER BY position) \
         AS step FROM events) AS steps WHERE step <> 1";
     assert_eq!(db.number(gaps).await, 0, "positions are dense");
@@ -73,9 +74,13 @@ pub async fn everything_holds(db: &Db) {
     let back = "SELECT count(*) FROM (SELECT recorded_at <= lag(recorded_at) OVER (PARTITION BY book_id ORDER BY position) AS back \
         FROM events) AS times WHERE back";
     assert_eq!(db.number(back).await, 0, "recorded times rise");
+    let trees = Follower::new(db.pool.clone(), signer);
+    trees.sign_all().await.expect("the trees can be signed: the log is the one that they were made of");
     for book in audit::books(&db.pool).await.expect("the database answers") {
-        let report = audit::verify(&db.pool, book, |_| {}).await.expect("the database answers");
-        assert_eq!(report.broken, None, "the chain of {book} holds");
+        let expected = Expected { keys: vec![trees.signer().verifier(book)], ..Expected::default() };
+        let report = audit::verify_against(&db.pool, book, &expected, |_| {}).await.expect("the database answers");
+        assert!(report.holds(), "the chain, the tree and the checkpoints of {book} hold: {report:?}");
+        assert_eq!(report.protection.protected, report.verified, "the checkpoint covers all of {book}");
     }
     let runner = Runner::open(db.pool.clone()).await.expect("the builds can be made");
     runner.catch_up().await.expect("the read models catch up");

@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub struct Place {
     pub cluster: Cluster,
     pub data: PathBuf,
-    // After the cluster: the server must have gone before its files go.
+    /// Goes with this; the server must have gone before its files do.
     _folder: Option<Folder>,
 }
 
@@ -41,6 +41,13 @@ impl Place {
         };
         let cluster = joined.await.expect("joining does not panic").expect("PostgreSQL can be started");
         Self { cluster, data, _folder: folder }
+    }
+
+    /// Lets go of the server, and waits until it has ended in good order.
+    pub async fn close(self) {
+        let Self { cluster, data, _folder } = self;
+        cluster.leave();
+        eventually("the server stops", async || !data.join("postgres/postmaster.pid").exists()).await;
     }
 
     /// The process number of the server.

@@ -11,6 +11,7 @@ use sqlx::Executor;
 use uuid::Uuid;
 
 use crate::driver::Load;
+use crate::load;
 use crate::oracle::{Verdict, everything_holds, judge};
 use crate::place::{Db, Place, SEQUENCER, eventually, signal};
 use crate::proxy::Proxy;
@@ -74,6 +75,7 @@ pub async fn run(form: Form, only: Option<&str>) -> ExitCode {
     if only.is_none_or(|only| "disk full".contains(only)) {
         scores.push(small_disk(form).await);
     }
+    place.close().await;
     if scoreboard::show(&scores) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -128,7 +130,8 @@ impl Scene<'_> {
         let (Injected { times, met, remark }, over) = (injected, &self.over);
         let (acknowledged, lost, doubled) = (over.acknowledged, over.lost, over.doubled);
         let score = Score { fault, injected: times, acknowledged, lost, doubled, remark, met: met && times > 0 };
-        everything_holds(&self.db).await;
+        // It has seen every checkpoint of this load, and finds out if one of them was of another log.
+        everything_holds(&self.db, load::signer(self.field, self.loads[0].run)).await;
         score
     }
 }
@@ -165,7 +168,7 @@ async fn terminate_backends(scene: &mut Scene<'_>) -> Injected {
 async fn cut_connections(scene: &mut Scene<'_>) -> Injected {
     let proxy = Proxy::serve(&scene.place.data.join("postgres.guard"));
     scene.through(&proxy.url(&scene.db.url)).await;
-    let wanted = scene.form.times(10, 100);
+    let wanted = scene.form.times(5, 100);
     let read = |count: &AtomicUsize| count.load(Ordering::SeqCst);
     let cuts = proxy.cuts();
     // Not every answer that is dropped follows on a COMMIT, so this goes on until enough of them did.
@@ -298,7 +301,7 @@ async fn small_disk(form: Form) -> Score {
     let mounted = Mounted(disk.clone());
     let place = Place::at(&disk.join("data"), None).await;
     let score = scenario(FAULT, &place, form, "true", async |scene| fill_disk(scene, &disk).await).await;
-    drop(place);
+    place.close().await;
     let _ = tokio::task::spawn_blocking(move || drop(mounted)).await;
     score
 }

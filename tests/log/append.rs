@@ -67,9 +67,10 @@ async fn a_stale_decision_is_refused_whichever_process_it_reaches() {
 
 #[tokio::test]
 async fn a_request_that_reaches_two_processes_at_once_has_one_effect_and_one_answer() {
+    const ROUNDS: i64 = 300;
     let database = Database::fresh().await;
     let (one, two, book) = (database.log().await, database.log().await, database.installation.home_book);
-    for round in 0..50 {
+    for round in 0..ROUNDS {
         let mut first = append(&one, book, vec![to_stream(stream(), 0, &["a", "b"])]);
         first.request = Some(request(new_id(), &round));
         let mut second = first.clone();
@@ -83,7 +84,7 @@ async fn a_request_that_reaches_two_processes_at_once_has_one_effect_and_one_ans
     }
     let events = all_events(&database, book).await;
     assert_dense(&events);
-    assert_eq!(events.len(), 100);
+    assert_eq!(events.len() as i64, 2 * ROUNDS);
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use commands::{Commands, SessionStart};
 use daybook_tests::Database;
 use domain::BookId;
+use domain::proof::{CheckpointKey, SEED_BYTES};
 use domain::session::Origin;
 use domain::text::MessageText;
+use projections::tree::{Follower, Signer};
 use sqlx::{Executor, PgConnection, Row};
 
 use crate::fixture::{another_book, developer, in_time, number, record, superuser};
@@ -21,6 +23,9 @@ async fn two_books() -> (Database, [BookId; 2]) {
         fill(&commands, book).await;
     }
     in_time(database.runner().await.catch_up()).await.unwrap();
+    let kept = tempfile::tempdir().unwrap();
+    let signer = Signer::new(CheckpointKey::from_seed(&[1; SEED_BYTES]), kept.path().to_owned());
+    in_time(Follower::new(database.pool.clone(), signer).sign_all()).await.unwrap();
     (database, books)
 }
 
@@ -70,7 +75,9 @@ async fn a_reader_sees_its_own_book_and_no_other_even_by_name() {
     let (database, [ours, theirs]) = two_books().await;
     let mut all = superuser(&database).await;
     let relations = relations(&mut all).await;
-    for wanted in ["public.events", "public.blobs", "public.book_heads", "public.checkpoints", "serving.timeline"] {
+    let log = ["public.events", "public.blobs", "public.book_heads", "public.checkpoints", "serving.timeline"];
+    let proofs = ["public.trees", "public.tiles", "public.signed_checkpoints"];
+    for wanted in log.into_iter().chain(proofs) {
         assert!(relations.iter().any(|relation| relation == wanted), "{wanted} is among {relations:?}");
     }
     let serving = number(&mut all, "SELECT count(*) FROM pg_views WHERE schemaname = 'serving'").await;
@@ -118,6 +125,8 @@ async fn nobody_changes_or_removes_an_event() {
         "UPDATE book_heads SET position = 0",
         "INSERT INTO blobs SELECT * FROM blobs",
         "DELETE FROM serving.ledger",
+        "INSERT INTO signed_checkpoints SELECT * FROM signed_checkpoints",
+        "UPDATE tiles SET index = 0",
         "SELECT * FROM secrets",
         "SELECT * FROM workers",
     ];

@@ -9,7 +9,7 @@ use commands::database::{self, Installation};
 use commands::ids::new_id;
 use commands::log::Log;
 use daybook_postgres::Cluster;
-use projections::{Reader, Runner};
+use projections::{Follower, Reader, Runner};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{ConnectOptions, Executor};
 
@@ -84,6 +84,14 @@ impl Database {
     /// A pool that reads.
     pub async fn reader(&self) -> Reader {
         Reader::connect(self.options.clone()).await.expect("the database answers")
+    }
+
+    /// Another process's follower of the log: it hears of appends as the database announces them.
+    pub async fn follower(&self) -> Follower {
+        let reader = self.reader().await;
+        let follower = Follower::connect(self.options.clone(), reader).await.expect("the database answers");
+        tokio::spawn(follower.clone().run());
+        follower
     }
 }
 

@@ -213,7 +213,8 @@ impl Follower {
     }
 }
 
-fn upgrade(client: &Client) -> Request {
+/// The request that opens a WebSocket to the API.
+pub fn upgrade(client: &Client) -> Request {
     let Client { address, cookie } = client;
     let mut request = format!("ws://{address}/graphql/ws").into_client_request().expect("a request");
     let headers = request.headers_mut();

@@ -8,7 +8,7 @@ mod studio;
 
 pub use client::Client;
 pub use database::{Database, recorded_runs};
-pub use follower::{Event, Follower, Frame, Live};
+pub use follower::{Event, Follower, Frame, Live, upgrade};
 pub use studio::{Folder, Neighbour, Studio};
 
 use std::path::PathBuf;

@@ -125,7 +125,8 @@ impl Studio {
         self.folder.path().join("server.log")
     }
 
-    fn command(&self) -> Command {
+    /// A command on the same data, to be run as the test likes. Dropped, it is killed.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(binary());
         command.kill_on_drop(true).arg("--data").arg(self.folder.path().join("data"));
         command.args(["--database", &self.database.url()]);

@@ -5,7 +5,7 @@
 
 use std::num::NonZeroUsize;
 
-use domain::chain::{GENESIS, Hash};
+use domain::chain::{self, GENESIS, Hash, SALT_BYTES};
 use domain::{BookId, RequestId, Timestamp};
 use lru::LruCache;
 use sqlx::{PgConnection, Row};
@@ -29,8 +29,31 @@ pub(super) struct Head {
 /// A request that was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Known {
-    pub hash: Hash,
+    pub asked: Asked,
     pub appended: Appended,
+}
+
+/// What a request asked, as far as it can still be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// This: it was carried out by this process.
+    Input(Hash),
+    /// Whatever has this hash with the salt of the request's first event.
+    Keyed { salt: [u8; SALT_BYTES], hash: Hash },
+    /// Nobody can tell any more: the event was erased. The positions are all that is left to answer.
+    Erased,
+}
+
+impl Known {
+    /// Whether the request asked this.
+    pub fn is(&self, input: &Hash) -> bool {
+        match &self.asked {
+            Asked::Input(asked) => asked == input,
+            // Releases before the key wrote the input's own hash.
+            Asked::Keyed { salt, hash } => chain::request_hash(salt, input) == *hash || input == hash,
+            Asked::Erased => true,
+        }
+    }
 }
 
 /// What is known of one book.
@@ -139,7 +162,7 @@ async fn look_up_requests(
     requests: &[RequestId],
 ) -> sqlx::Result<Vec<(RequestId, Known)>> {
     let rows = sqlx::query(
-        "SELECT request_id, position, request_hash, (metadata->>'events')::bigint AS events FROM events \
+        "SELECT request_id, position, request_hash, salt, (metadata->>'events')::bigint AS events FROM events \
          WHERE book_id = $1 AND request_id = ANY ($2)",
     )
     .bind(book_id.uuid())
@@ -150,7 +173,14 @@ async fn look_up_requests(
         let first: i64 = row.get("position");
         let events: Option<i64> = row.get("events");
         let appended = Appended { first, last: first + events.unwrap_or(1) - 1, repeated: true };
-        Ok((RequestId::new(row.get("request_id")), Known { hash: hash_of(&row, "request_hash")?, appended }))
+        let asked = match row.try_get::<Option<&[u8]>, _>("salt")? {
+            Some(salt) => {
+                let salt = salt.try_into().map_err(|_| sqlx::Error::Decode("a salt is not 16 bytes long".into()))?;
+                Asked::Keyed { salt, hash: hash_of(&row, "request_hash")? }
+            }
+            None => Asked::Erased,
+        };
+        Ok((RequestId::new(row.get("request_id")), Known { asked, appended }))
     });
     known.collect()
 }

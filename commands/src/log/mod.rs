@@ -73,8 +73,17 @@ pub struct Append {
     pub context: Context,
     /// When it happened.
     pub occurred_at: Timestamp,
-    /// The events, stream by stream.
+    /// The events, stream by stream. A stream may come several times, each time expecting what came before.
     pub streams: Vec<StreamAppend>,
+}
+
+/// What an event brings along from the log that it was first written in.
+#[derive(Debug, Clone)]
+pub struct Provenance {
+    /// When it happened; instead of the append's time.
+    pub occurred_at: Timestamp,
+    /// JSON that its row keeps as `metadata.origin`, chained with its header. Nothing that a person wrote.
+    pub origin: Option<String>,
 }
 
 /// Where an append stands in the log. A repeated answer equals the first one.
@@ -174,8 +183,19 @@ impl Log {
 
     /// Appends, and answers when the events are durable.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.append_with(append, vec![]).await
+    }
+
+    /// Appends events that happened elsewhere; there is a provenance for each, in the append's order.
+    pub async fn append_recorded(&self, append: Append, provenances: Vec<Provenance>) -> Result<Appended, AppendError> {
+        let events: usize = append.streams.iter().map(|stream| stream.events.len()).sum();
+        assert_eq!(events, provenances.len(), "each event has a provenance");
+        self.append_with(append, provenances).await
+    }
+
+    async fn append_with(&self, append: Append, provenances: Vec<Provenance>) -> Result<Appended, AppendError> {
         let (answer, answered) = oneshot::channel();
-        let sealed = rows::seal(&append, self.now());
+        let sealed = rows::seal(&append, provenances, self.now());
         if sealed.is_empty() {
             return Err(AppendError::Refused("an append has at least one event".into()));
         }
@@ -212,7 +232,7 @@ impl Log {
         let mut connection = self.pool.acquire().await?;
         match cache::look_up_request(&mut connection, book_id, request.id).await? {
             None => Ok(None),
-            Some(known) if known.hash == request.hash => Ok(Some(known.appended)),
+            Some(known) if known.is(&request.hash) => Ok(Some(known.appended)),
             Some(_) => Err(AppendError::RequestReused.into()),
         }
     }

@@ -14,7 +14,7 @@ use sqlx::{Postgres, Type};
 use uuid::Uuid;
 
 use super::cache::Head;
-use super::{Append, Job};
+use super::{Append, Job, Provenance};
 
 /// The events of a batch for one book, column by column, chained to the head that was last seen.
 pub(super) struct Rows {
@@ -58,20 +58,32 @@ pub(super) struct Sealed {
     payload: Arc<str>,
     salt: [u8; SALT_BYTES],
     commitment: Hash,
+    /// Boxed, because few events have one.
+    provenance: Option<Box<Provenance>>,
+    /// What the request asked, keyed by the salt; on the first event of an append only.
+    request_hash: Option<Hash>,
 }
 
 /// The random bytes of one event: its salt, and what is random in its id.
 const RANDOM_BYTES: usize = SALT_BYTES + 10;
 
-/// Seals the events of an append, in its order.
-pub(super) fn seal(append: &Append, now: Timestamp) -> Vec<Sealed> {
+/// Seals the events of an append, in its order; `provenances` is empty, or has one for each.
+pub(super) fn seal(append: &Append, provenances: Vec<Provenance>, now: Timestamp) -> Vec<Sealed> {
     let events = || append.streams.iter().flat_map(|stream| &stream.events);
     let mut random = vec![0; events().count() * RANDOM_BYTES];
     // A cryptographic generator, seeded by the operating system: nobody guesses a salt.
     rand::rng().fill_bytes(&mut random);
     let millis = u64::try_from(now.timestamp_millis()).expect("the clock is past 1970");
     let (random, _) = random.as_chunks::<RANDOM_BYTES>();
-    events().zip(random).map(|(event, random)| Sealed::new(event, millis, random)).collect()
+    let provenances = provenances.into_iter().map(|from| Some(Box::new(from))).chain(std::iter::repeat_with(|| None));
+    let sealed = events().zip(random).zip(provenances);
+    let mut sealed: Vec<_> = sealed
+        .map(|((event, random), from)| Sealed { provenance: from, ..Sealed::new(event, millis, random) })
+        .collect();
+    if let (Some(first), Some(request)) = (sealed.first_mut(), append.request) {
+        first.request_hash = Some(chain::request_hash(&first.salt, &request.hash));
+    }
+    sealed
 }
 
 impl Sealed {
@@ -81,7 +93,31 @@ impl Sealed {
         let event_id = EventId::new(uuid::Builder::from_unix_timestamp_millis(millis, id).into_uuid());
         let payload: Arc<str> = event.payload().into();
         let commitment = chain::commitment(salt, payload.as_bytes());
-        Self { event_id, stored: event.stored_type(), payload, salt: *salt, commitment }
+        Self {
+            event_id,
+            stored: event.stored_type(),
+            payload,
+            salt: *salt,
+            commitment,
+            provenance: None,
+            request_hash: None,
+        }
+    }
+
+    /// When it happened; the time of its append, unless it brings its own along.
+    fn occurred_at(&self, append: &Append) -> Timestamp {
+        micros(self.provenance.as_ref().map_or(append.occurred_at, |from| from.occurred_at))
+    }
+
+    /// The row's metadata: how many events the append has, on the first of several, and where the event comes from.
+    fn metadata(&self, first_of: Option<usize>) -> Cow<'static, str> {
+        let origin = self.provenance.as_ref().and_then(|from| from.origin.as_deref());
+        match (first_of.filter(|size| *size > 1), origin) {
+            (None, None) => Cow::Borrowed("{}"),
+            (Some(size), None) => format!(r#"{{"events":{size}}}"#).into(),
+            (None, Some(origin)) => format!(r#"{{"origin":{origin}}}"#).into(),
+            (Some(size), Some(origin)) => format!(r#"{{"events":{size},"origin":{origin}}}"#).into(),
+        }
     }
 }
 
@@ -126,8 +162,7 @@ impl Rows {
         for (index, ((stream, sequence), sealed)) in places.zip(sealed).enumerate() {
             let first = index == 0;
             let request = append.request.filter(|_| first);
-            let metadata =
-                if first && size > 1 { format!(r#"{{"events":{size}}}"#).into() } else { Cow::Borrowed("{}") };
+            let metadata = sealed.metadata(first.then_some(size));
             let header = Header {
                 book_id: self.book_id,
                 position: self.after.position + 1,
@@ -137,13 +172,13 @@ impl Rows {
                 event_id: sealed.event_id,
                 event_type: sealed.stored.name,
                 event_version: sealed.stored.version,
-                occurred_at: micros(append.occurred_at),
+                occurred_at: sealed.occurred_at(append),
                 recorded_at: recorded_at(now, self.after.recorded_at),
                 actor_id: &append.context.actor_id,
                 correlation_id: append.context.correlation_id,
                 causation_id: append.context.causation_id,
                 request_id: request.map(|r| r.id),
-                request_hash: request.map(|r| r.hash),
+                request_hash: sealed.request_hash,
                 metadata: &metadata,
             };
             let hash = chain::hash(&self.after.hash, &header, &sealed.commitment);

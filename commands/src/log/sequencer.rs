@@ -12,7 +12,7 @@ use sqlx::{Executor, PgConnection};
 use tokio::sync::{broadcast, mpsc};
 use uuid::Uuid;
 
-use super::cache::{self, BookCache, Known};
+use super::cache::{self, Asked, BookCache, Known};
 use super::failure::Failure;
 use super::rows::Rows;
 use super::settle::Connector;
@@ -138,7 +138,7 @@ impl Sequencer {
             let book = self.books.get_mut(&book_id).expect("`prepare` loaded every book of the group");
             if let Some(request) = job.append.request {
                 if let Some(known) = book.requests.get(&request.id) {
-                    let same = known.hash == request.hash;
+                    let same = known.is(&request.hash);
                     let appended = known.appended;
                     answer(job, if same { Ok(appended) } else { Err(AppendError::RequestReused) });
                     continue;
@@ -188,7 +188,7 @@ impl Sequencer {
                 }
             }
             let book = self.books.get_mut(&book_id).expect("it was just put there");
-            let unknown: Vec<Uuid> = group
+            let unknown: BTreeSet<Uuid> = group
                 .jobs
                 .iter()
                 .filter(|job| job.append.book_id == book_id)
@@ -197,7 +197,7 @@ impl Sequencer {
                 .map(|stream| stream.stream_id)
                 .collect();
             if !unknown.is_empty() {
-                for (stream_id, sequence) in cache::look_up_streams(db, book_id, &unknown).await? {
+                for (stream_id, sequence) in cache::look_up_streams(db, book_id, &Vec::from_iter(unknown)).await? {
                     book.streams.put(stream_id, sequence);
                 }
             }
@@ -250,7 +250,7 @@ impl Sequencer {
         }
         if let Some(request) = append.request {
             let appended = Appended { repeated: true, ..appended };
-            book.requests.put(request.id, Known { hash: request.hash, appended });
+            book.requests.put(request.id, Known { asked: Asked::Input(request.hash), appended });
         }
     }
 
@@ -304,7 +304,7 @@ impl Sequencer {
         // A request that was answered before breaks both rules, and PostgreSQL names the one that it looked at first.
         if let (Some("events_request" | "events_stream"), Some(request)) = (constraint, append.request) {
             match cache::look_up_request(db, append.book_id, request.id).await {
-                Ok(Some(known)) if known.hash == request.hash => return Ok(known.appended),
+                Ok(Some(known)) if known.is(&request.hash) => return Ok(known.appended),
                 Ok(Some(_)) => return Err(AppendError::RequestReused),
                 Ok(None) => {}
                 Err(_) => return Err(AppendError::Unavailable),
@@ -324,10 +324,13 @@ impl Sequencer {
             return AppendError::Unavailable;
         };
         let newest: HashMap<Uuid, i64> = newest.into_iter().collect();
+        // Where a stream comes several times, its first stretch is the one that the decision saw.
+        let mut seen = BTreeSet::new();
+        let first = append.streams.iter().filter(|stream| seen.insert(stream.stream_id));
         let moved = |stream: &&StreamAppend| newest.get(&stream.stream_id).is_some_and(|at| *at != stream.expected);
-        match append.streams.iter().find(moved) {
+        match { first }.find(moved) {
             Some(stream) => AppendError::Conflict(stream.stream_id),
-            None => AppendError::Refused("an append names each stream once".into()),
+            None => AppendError::Refused("the stretches of a stream in one append follow on each other".into()),
         }
     }
 
@@ -354,9 +357,16 @@ impl Sequencer {
 
 /// The stream that has moved on since the decision looked, if any.
 fn conflict(append: &Append, book: &mut BookCache, moved: &HashMap<(BookId, Uuid), i64>) -> Option<Uuid> {
+    // Where a stream comes several times in one append, each expects what came before.
+    let mut own = HashMap::new();
     let stale = append.streams.iter().find(|stream| {
-        let known = moved.get(&(append.book_id, stream.stream_id)).or_else(|| book.streams.get(&stream.stream_id));
-        known.copied().unwrap_or(0) != stream.expected
+        let known = own.get(&stream.stream_id).or_else(|| moved.get(&(append.book_id, stream.stream_id)));
+        let known = known.or_else(|| book.streams.get(&stream.stream_id)).copied().unwrap_or(0);
+        // A lone stream, which is what most appends have, need not be remembered.
+        if append.streams.len() > 1 {
+            own.insert(stream.stream_id, stream.expected + length(stream.events.len()));
+        }
+        known != stream.expected
     });
     stale.map(|stream| stream.stream_id)
 }

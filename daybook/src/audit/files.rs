@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use domain::proof::{
-    self, Checkpoint, CheckpointError, ConsistencyFile, FileError, NoteError, ProofFile, VerifierKey, book_of,
-};
+use domain::proof::{self, Checkpoint, CheckpointError, ConsistencyFile, FileError, ProofFile, VerifierKey, book_of};
 use serde_json::{Value, json};
 
 use super::arguments::Verify;
 use super::{answer, read_text};
 use crate::cli::Place;
+use crate::export::Trust;
 use crate::node::data_folder;
 use crate::out::say;
 
@@ -38,6 +37,15 @@ pub async fn verify(place: &Place, wanted: &Verify) -> anyhow::Result<u8> {
     let own = crate::key::existing(&data_folder(place)?)?;
     let mut whole = true;
     for file in &wanted.files {
+        if let Some(export) = crate::export::open(file)? {
+            let trust = Trust { named: &wanted.key, own: own.clone() };
+            let checked = crate::export::check(&export, &trust, |_, _| Ok(()));
+            let verified = checked
+                .map(|report| Verified { shown: crate::export::words(&report), json: crate::export::as_json(&report) });
+            whole &= verified.is_ok();
+            show(file, verified.map_err(|error| format!("{error:#}")), wanted.json)?;
+            continue;
+        }
         let text = read_text(file)?;
         let keys = |name: &str| match wanted.key.iter().find(|key| key.name() == name) {
             Some(key) => Some(key.clone()),

@@ -1,7 +1,7 @@
 //! Signs checkpoints and writes proofs. Whatever is written was verified first, as its reader will.
 
 use anyhow::{Context, bail};
-use domain::proof::{self, Checkpoint as Root, ConsistencyFile, ProofFile, book_of};
+use domain::proof::{Checkpoint as Root, ConsistencyFile, ProofFile, book_of};
 use projections::tree::{self, Follower, SignedCheckpoint, TreeError};
 use serde_json::json;
 

@@ -77,9 +77,13 @@ fn show(report: &Report, json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let (book_id, protection) = (report.book_id, &report.protection);
+    let covered = match protection.protected {
+        n if n == report.verified && n > 0 => "all of it is covered by a signed checkpoint".to_owned(),
+        n => format!("unprotected after position {n}"),
+    };
     match &report.broken {
-        None => say!("{book_id}: {} events, the chain holds, the tree holds", report.verified),
-        Some(broken) => say!("{book_id}: BROKEN at position {}: {}", broken.position, broken.reason),
+        None => say!("{book_id}: {} events, the chain holds, the tree holds; {covered}", report.verified),
+        Some(broken) => say!("{book_id}: BROKEN at position {}: {}; {covered}", broken.position, broken.reason),
     }
     for fault in &protection.faults {
         say!("{book_id}: BROKEN: {fault}");
@@ -87,11 +91,6 @@ fn show(report: &Report, json: bool) -> anyhow::Result<()> {
     if protection.foreign > 0 {
         let count = protection.foreign;
         say!("{book_id}: {count} checkpoints are signed with other keys than the trusted one, and count for nothing");
-    }
-    match protection.protected {
-        0 => say!("{book_id}: unprotected after position 0: no checkpoint of a trusted key holds"),
-        n if n == report.verified => say!("{book_id}: all of it is covered by a signed checkpoint"),
-        n => say!("{book_id}: unprotected after position {n}, the newest of {} checkpoints", protection.checkpoints),
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `daybook import`: every file is read and understood before the first one is written.
+//! `daybook import`: every file is read and understood before the first one is written. What a file is, it says itself.
 
 use std::path::{Path, PathBuf};
 
@@ -8,20 +8,42 @@ use commands::ids::new_id;
 use domain::content::INLINE_MAX_BYTES;
 use domain::{BlobRef, Content};
 
+use super::exported::ExportFile;
 use super::{Destination, MAX_FILE_BYTES, Trajectory, record, swe_agent};
 use crate::cli::{Import, OK, Place};
-use crate::node::Node;
+use crate::export::Trust;
+use crate::node::{Node, data_folder};
 use crate::out::say;
 
-/// Takes in recorded runs.
+/// A file that is understood.
+enum Understood {
+    /// A run of another agent.
+    Trajectory(PathBuf, Box<Trajectory>),
+    /// What Daybook exported.
+    Export(Box<ExportFile>),
+}
+
+/// Takes in recorded runs and exports.
 pub async fn run(place: &Place, wanted: &Import) -> anyhow::Result<u8> {
-    let mut read: Vec<(PathBuf, Trajectory)> = vec![];
+    let mut read = vec![];
+    let trust = Trust { named: &wanted.key, own: crate::key::existing(&data_folder(place)?)? };
     for file in &wanted.files {
-        read.push((file.clone(), understand(file)?));
+        read.push(match ExportFile::open(file, &trust)? {
+            Some(export) => Understood::Export(Box::new(export)),
+            None => Understood::Trajectory(file.clone(), Box::new(understand(file)?)),
+        });
     }
     let node = Node::open(place).await?;
-    for (file, trajectory) in read {
-        take_in(&node, &file, trajectory, wanted.json).await?;
+    for file in &mut read {
+        if let Understood::Export(export) = file {
+            export.rehearse(&node)?;
+        }
+    }
+    for file in read {
+        match file {
+            Understood::Trajectory(file, trajectory) => take_in(&node, &file, *trajectory, wanted.json).await?,
+            Understood::Export(export) => export.take_in(&node, wanted.json).await?,
+        }
     }
     node.runner.catch_up().await?;
     node.sign().await;

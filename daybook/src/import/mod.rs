@@ -6,6 +6,7 @@
 
 mod command;
 mod error;
+mod exported;
 mod record;
 pub mod swe_agent;
 mod trajectory;

@@ -123,12 +123,15 @@ impl Leaf {
     }
 }
 
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Bytes as they are written: hexadecimal, in lower case.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    digits.map(char::from).collect()
 }
 
 /// Lower case only: one spelling for the same bytes.
-fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], LeafError> {
+pub(crate) fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], LeafError> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Ok(byte - b'0'),
         b'a'..=b'f' => Ok(byte - b'a' + 10),

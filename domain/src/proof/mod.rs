@@ -19,6 +19,7 @@ pub use file::{CONSISTENCY_WORD, ConsistencyFile, FileError, PROOF_LINE, ProofFi
 pub use inclusion::{InclusionProof, prove_inclusion};
 pub use key::{CheckpointKey, KeyError, PUBLIC_KEY_BYTES, SEED_BYTES, VerifierKey};
 pub use leaf::{Leaf, LeafError};
+pub(crate) use leaf::{from_hex, to_hex};
 pub use merkle::{ProofError, empty_root, entry_hash, leaf_hash, node_hash, root};
 pub use note::{NoteError, SignedNote};
 pub use tile::{Edge, FinishedTile, TILE_HEIGHT, TILE_WIDTH, Tile, TileId, Tiles, root_of_tiles};

@@ -1,6 +1,6 @@
 //! What can be asked of a run. Ids and times are made by the caller.
 
-use super::{CallFailure, ErrorKind, ImportedRun, PlanItem, RunError, RunRequested, Scope, UserAction, Via};
+use super::{CallFailure, ErrorKind, ImportedRun, PlanItem, RunErased, RunError, RunRequested, Scope, UserAction, Via};
 use crate::Timestamp;
 use crate::content::Content;
 use crate::id::{ApprovalId, LlmCallId, MessageId, ToolCallId, WorkerId};
@@ -64,11 +64,20 @@ pub enum RunCommand {
         /// What the model call that is under way is estimated to cost.
         cost_nanousd: NanoUsd,
     },
+    /// A record of elsewhere ends before its run did.
+    EndRecord {
+        /// Who took it in.
+        ended_by: String,
+        /// Why.
+        reason: String,
+    },
     /// A person has a failed run tried again.
     Retry {
         /// Who.
         requested_by: String,
     },
+    /// Its session is erased.
+    Erase(RunErased),
     /// Write down a run that happened elsewhere.
     Import(ImportedRun),
 }

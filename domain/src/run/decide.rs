@@ -10,12 +10,18 @@ impl Aggregate for Run {
     type Error = RunRefusal;
 
     fn decide(&self, command: &RunCommand) -> Result<Vec<RunEvent>, RunRefusal> {
+        if self.is_erased() {
+            return if matches!(command, RunCommand::Erase(_)) { Ok(vec![]) } else { Err(RunRefusal::Erased) };
+        }
         let state = match (command, self.state()) {
             (RunCommand::Request(wanted), None) => return Ok(request(wanted)),
             (RunCommand::Request(wanted), Some(known)) if known.request == *wanted => return Ok(vec![]),
             (RunCommand::Import(run), None) => return import::import(run),
             (RunCommand::Request(_) | RunCommand::Import(_), Some(_)) => return Err(RunRefusal::Taken),
             (_, None) => return Err(RunRefusal::Unknown),
+            (RunCommand::EndRecord { .. }, Some(state)) if state.request.trigger == Trigger::Import => state,
+            (RunCommand::EndRecord { .. }, Some(_)) => return Err(RunRefusal::Taken),
+            (_, Some(state)) if state.request.trigger == Trigger::Import => return Err(RunRefusal::Imported),
             (_, Some(state)) => state,
         };
         let mut draft = Draft::of(state);
@@ -39,7 +45,9 @@ impl Aggregate for Run {
             RunCommand::Cancel { cancelled_by, reason, cost_nanousd } => {
                 draft.cancel(cancelled_by, reason, *cost_nanousd)?;
             }
+            RunCommand::EndRecord { ended_by, reason } => draft.cancel(ended_by, reason, crate::NanoUsd::ZERO)?,
             RunCommand::Retry { requested_by } => draft.retry(requested_by)?,
+            RunCommand::Erase(erased) => draft.erase(erased)?,
         }
         Ok(draft.events)
     }
@@ -345,6 +353,12 @@ impl Draft {
             }
         }
         self.push(RunCancelled { cancelled_by: by.into(), reason: reason.into() });
+        Ok(())
+    }
+
+    fn erase(&mut self, erased: &RunErased) -> Result<(), RunRefusal> {
+        self.state().outcome().ok_or(RunRefusal::StillOpen(erased.run_id))?;
+        self.push(erased.clone());
         Ok(())
     }
 

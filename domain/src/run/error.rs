@@ -1,7 +1,7 @@
 //! Why a run refuses.
 
 use super::Phase;
-use crate::id::{ApprovalId, ToolCallId};
+use crate::id::{ApprovalId, RunId, ToolCallId};
 
 /// Why a run refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum RunRefusal {
     /// The run is not over, or ended well.
     #[error("only a run that failed can be tried again")]
     NotFailed,
+    /// A record of what happened elsewhere; nothing of it is worked on here.
+    #[error("this run is a record of what happened elsewhere: start a new session to go on")]
+    Imported,
     /// The attempt is over or belongs to another worker.
     #[error("this attempt at the step is over")]
     StepOver,
@@ -41,6 +44,12 @@ pub enum RunRefusal {
     /// The question is void because the run ended.
     #[error("{0} is no longer open")]
     ApprovalClosed(ApprovalId),
+    /// Its content is gone for good.
+    #[error("the content of this run was erased with its session")]
+    Erased,
+    /// Its session is to be erased, and it still works or waits.
+    #[error("{0} has not ended: cancel it before its session is erased")]
+    StillOpen(RunId),
     /// A phase that cannot follow.
     #[error("a run cannot go from {from:?} to {to:?}")]
     Phase {

@@ -502,6 +502,11 @@ payloads! {
         /// Who asked.
         requested_by: String,
     }
+    /// The content of the run was erased with its session's.
+    RunErased {
+        /// The run.
+        run_id: RunId,
+    }
 }
 
 events! {
@@ -536,5 +541,6 @@ events! {
         RunFailed = "run.failed" v 1,
         RunCancelled = "run.cancelled" v 1,
         RunRetried = "run.retried" v 1,
+        RunErased = "run.erased" v 1,
     }
 }

@@ -12,6 +12,7 @@ use crate::money::NanoUsd;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     state: Option<Box<RunState>>,
+    erased: bool,
 }
 
 /// How a run ended.
@@ -144,6 +145,11 @@ impl Run {
         self.state.as_deref_mut()
     }
 
+    /// Whether its content was erased; then nothing else is known.
+    pub fn is_erased(&self) -> bool {
+        self.erased
+    }
+
     /// What is known, if the run was requested.
     pub fn state(&self) -> Option<&RunState> {
         self.state.as_deref()
@@ -197,7 +203,9 @@ impl RunState {
 
 impl Run {
     pub(super) fn take_in(&mut self, event: &RunEvent) {
-        if let RunEvent::RunRequested(request) = event {
+        if let RunEvent::RunErased(_) = event {
+            *self = Self { state: None, erased: true };
+        } else if let RunEvent::RunRequested(request) = event {
             self.state = Some(Box::new(RunState::begun(request.clone())));
         } else if let Some(state) = self.state.as_deref_mut() {
             state.take_in(event);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::content::{Content, Sha256};
+use crate::erasure::PositionRange;
 use crate::event::events;
 use crate::id::{MessageId, RunId, SessionId, UserId, WorkspaceId};
 use crate::run::ApprovalPolicy;
@@ -90,10 +91,47 @@ pub struct MessageReceived {
     pub run_id: RunId,
 }
 
+/// What stays known of a session whose content was erased.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct KeptFacts {
+    /// Where it came from.
+    pub origin: Origin,
+    /// Whose it was.
+    pub owner_user_id: UserId,
+    /// Where its files were.
+    pub workspace_id: WorkspaceId,
+}
+
+/// The content of a session was erased: its messages, its runs, its files.
+///
+/// It names no blob, because the name of a blob is the hash of its content, which somebody could guess.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ContentErased {
+    /// The session.
+    pub session_id: SessionId,
+    /// The events whose payload and salt are gone.
+    pub positions: Vec<PositionRange>,
+    /// How many bytes their payloads had.
+    pub payload_bytes: u64,
+    /// How many blobs they named; those that no other event names are gone too.
+    pub blobs: u64,
+    /// Why.
+    pub reason: String,
+    /// Who asked for it.
+    pub requested_by: UserId,
+    /// What stays known.
+    pub kept: KeptFacts,
+}
+
 events! {
     /// What happens to a session.
     SessionEvent in Session {
         SessionStarted = "session.started" v 1,
         MessageReceived = "message.received" v 1,
+        ContentErased = "content.erased" v 1,
     }
 }

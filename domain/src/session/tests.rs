@@ -54,3 +54,51 @@ fn a_record_takes_no_messages() {
         .when(SessionCommand::ReceiveMessage(message(5)))
         .refused(SessionError::Imported);
 }
+
+fn erase(by: u128, role: Role) -> SessionCommand {
+    SessionCommand::Erase(EraseSession {
+        session_id: SessionId::new(uuid(1)),
+        positions: PositionRange::cover([1, 2, 5]),
+        payload_bytes: 300,
+        blobs: 1,
+        reason: "asked for".into(),
+        requested_by: UserId::new(uuid(by)),
+        role,
+    })
+}
+
+fn erased(by: u128) -> ContentErased {
+    ContentErased {
+        session_id: SessionId::new(uuid(1)),
+        positions: PositionRange::cover([1, 2, 5]),
+        payload_bytes: 300,
+        blobs: 1,
+        reason: "asked for".into(),
+        requested_by: UserId::new(uuid(by)),
+        kept: KeptFacts {
+            origin: Origin::Web,
+            owner_user_id: UserId::new(uuid(2)),
+            workspace_id: WorkspaceId::new(uuid(3)),
+        },
+    }
+}
+
+#[test]
+fn an_owner_or_an_administrator_erases() {
+    let session = || given::<Session>([started(Origin::Web).into(), message(5).into()]);
+    session().when(erase(2, Role::Developer)).then([erased(2).into()]);
+    session().when(erase(8, Role::Admin)).then([erased(8).into()]);
+    session().when(erase(8, Role::Developer)).refused(SessionError::NotYours);
+    given::<Session>([]).when(erase(8, Role::Admin)).refused(SessionError::Unknown);
+}
+
+#[test]
+fn what_is_erased_stays_so_and_takes_nothing_more() {
+    let session = given::<Session>([started(Origin::Web).into(), message(5).into(), erased(2).into()]);
+    assert_eq!(session.0, given::<Session>([erased(2).into()]).0, "nothing else is known");
+    let session = session.when(erase(2, Role::Developer)).then([]);
+    session.when(SessionCommand::ReceiveMessage(message(6))).refused(SessionError::Erased);
+    given::<Session>([erased(2).into()])
+        .when(SessionCommand::Start(started(Origin::Web)))
+        .refused(SessionError::Erased);
+}

@@ -66,6 +66,15 @@ pub struct FileModified(pub FileChange);
 #[serde(transparent)]
 pub struct FileDeleted(pub FileChange);
 
+/// The content of every change was erased with its session's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceErased {
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+}
+
 events! {
     /// What happens to a workspace.
     WorkspaceEvent in Workspace {
@@ -73,6 +82,7 @@ events! {
         FileCreated = "file.created" v 1,
         FileModified = "file.modified" v 1,
         FileDeleted = "file.deleted" v 1,
+        WorkspaceErased = "workspace.erased" v 1,
     }
 }
 
@@ -83,6 +93,8 @@ pub enum WorkspaceCommand {
     Create(WorkspaceCreated),
     /// Record changes that were found. They are facts already.
     RecordChanges(Vec<WorkspaceEvent>),
+    /// Its session is erased.
+    Erase(WorkspaceErased),
 }
 
 /// Why a workspace refuses.
@@ -97,6 +109,9 @@ pub enum WorkspaceError {
     /// A change whose path is not relative or climbs out.
     #[error("the path {0:?} leaves the workspace: use a relative path without '..'")]
     PathLeaves(String),
+    /// Its content is gone for good.
+    #[error("the content of this workspace was erased with its session")]
+    Erased,
 }
 
 /// What is known of a workspace.
@@ -104,6 +119,7 @@ pub enum WorkspaceError {
 pub struct Workspace {
     created: Option<WorkspaceCreated>,
     files: BTreeMap<String, Option<Sha256>>,
+    erased: bool,
 }
 
 impl Workspace {
@@ -119,11 +135,18 @@ impl Aggregate for Workspace {
     type Error = WorkspaceError;
 
     fn decide(&self, command: &WorkspaceCommand) -> Result<Vec<WorkspaceEvent>, WorkspaceError> {
+        if self.erased {
+            return match command {
+                WorkspaceCommand::Erase(_) => Ok(vec![]),
+                WorkspaceCommand::Create(_) | WorkspaceCommand::RecordChanges(_) => Err(WorkspaceError::Erased),
+            };
+        }
         match (command, &self.created) {
+            (WorkspaceCommand::Erase(erased), Some(_)) => Ok(vec![erased.clone().into()]),
             (WorkspaceCommand::Create(wanted), None) => Ok(vec![wanted.clone().into()]),
             (WorkspaceCommand::Create(wanted), Some(known)) if wanted == known => Ok(vec![]),
             (WorkspaceCommand::Create(_), Some(_)) => Err(WorkspaceError::Taken),
-            (WorkspaceCommand::RecordChanges(_), None) => Err(WorkspaceError::Unknown),
+            (WorkspaceCommand::RecordChanges(_) | WorkspaceCommand::Erase(_), None) => Err(WorkspaceError::Unknown),
             (WorkspaceCommand::RecordChanges(changes), Some(_)) => {
                 match changes.iter().filter_map(change).find(|c| leaves(&c.path)) {
                     Some(change) => Err(WorkspaceError::PathLeaves(change.path.clone())),
@@ -142,6 +165,7 @@ impl Aggregate for Workspace {
             WorkspaceEvent::FileDeleted(FileDeleted(c)) => {
                 self.files.remove(&c.path);
             }
+            WorkspaceEvent::WorkspaceErased(_) => *self = Self { erased: true, ..Self::default() },
         }
     }
 }
@@ -149,7 +173,7 @@ impl Aggregate for Workspace {
 /// The change that an event records, if it records one.
 pub fn change(event: &WorkspaceEvent) -> Option<&FileChange> {
     match event {
-        WorkspaceEvent::WorkspaceCreated(_) => None,
+        WorkspaceEvent::WorkspaceCreated(_) | WorkspaceEvent::WorkspaceErased(_) => None,
         WorkspaceEvent::FileCreated(FileCreated(c))
         | WorkspaceEvent::FileModified(FileModified(c))
         | WorkspaceEvent::FileDeleted(FileDeleted(c)) => Some(c),

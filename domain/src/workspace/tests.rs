@@ -70,3 +70,17 @@ proptest! {
         prop_assert!(workspace.decide(&WorkspaceCommand::RecordChanges(events.split_off(1))).is_ok());
     }
 }
+
+#[test]
+fn an_erased_workspace_knows_no_file_and_takes_none() {
+    let change: WorkspaceEvent = FileCreated(change_of("a.py", Some(1))).into();
+    let erased = WorkspaceErased { workspace_id: WorkspaceId::new(uuid(1)) };
+    given::<Workspace>([]).when(WorkspaceCommand::Erase(erased.clone())).refused(WorkspaceError::Unknown);
+    let after = given::<Workspace>([created().into(), change.clone()])
+        .when(WorkspaceCommand::Erase(erased.clone()))
+        .then([erased.clone().into()])
+        .when(WorkspaceCommand::Erase(erased.clone()))
+        .then([]);
+    assert_eq!(after.0, given::<Workspace>([erased.into()]).0, "nothing else is known");
+    after.when(WorkspaceCommand::RecordChanges(vec![change])).refused(WorkspaceError::Erased);
+}

@@ -1,5 +1,7 @@
 //! Sessions.
 
+mod following;
+mod frame;
 mod mutation;
 mod object;
 mod subscription;

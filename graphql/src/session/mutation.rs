@@ -1,10 +1,10 @@
 //! What can be asked of a session.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use commands::{Done, MessageSend, SessionStart, Started};
+use commands::{Done, MessageSend, SessionErase, SessionStart, Started};
 use domain::Viewer;
 use domain::session::Origin;
-use domain::text::{MessageText, TITLE_MAX_CHARS};
+use domain::text::{MessageText, Reason, TITLE_MAX_CHARS};
 
 use super::Session;
 use crate::State;
@@ -41,6 +41,25 @@ struct MessageSendInput {
     session_id: ID,
     /// 1 to 100,000 characters.
     text: String,
+}
+
+/// Erase the content of a session.
+#[derive(InputObject)]
+struct SessionEraseInput {
+    /// `request:` and a UUIDv7 of the client's; the same again gets the first answer.
+    request_id: ID,
+    id: ID,
+    /// Why, in 1 to 2,000 characters. It stays in the log, so it should say nothing that is to be erased.
+    reason: String,
+}
+
+/// The content of the session is gone.
+#[derive(SimpleObject)]
+struct SessionErasePayload {
+    session: Session,
+    /// How many events lost their content; 0 where they had lost it before.
+    erased_events: i64,
+    position: String,
 }
 
 /// The session has begun.
@@ -91,6 +110,20 @@ impl SessionMutation {
         let done = state.commands.message_send(viewer, request(&input.request_id)?, send).await.map_err(command)?;
         let (session, run, position) = shown(ctx, viewer, done).await?;
         Ok(MessageSendPayload { session, run, position })
+    }
+
+    /// Erases the content of a session for good: messages, runs and files. Its costs stay, and so does the fact that it
+    /// was there. Its owner may, and an administrator.
+    async fn session_erase(&self, ctx: &Context<'_>, input: SessionEraseInput) -> Refused<SessionErasePayload> {
+        let (viewer, state) = (writer(ctx)?, ctx.data_unchecked::<State>());
+        let session_id = parse("id", &input.id)?;
+        let reason = Reason::required("reason", input.reason).map_err(text)?;
+        let erase = SessionErase { session_id, reason };
+        let done = state.commands.session_erase(viewer, request(&input.request_id)?, erase).await.map_err(command)?;
+        state.runner.wait_for(viewer.book_id, done.position, PATIENCE).await.map_err(wait)?;
+        let session = Session::load(ctx, viewer.book_id, session_id).await?.ok_or_else(|| not_found("session"))?;
+        let erased_events = done.answer.map_or(0, |erased| erased.positions.iter().map(|range| range.count()).sum());
+        Ok(SessionErasePayload { session, erased_events, position: cursor(ctx, done.position) })
     }
 }
 

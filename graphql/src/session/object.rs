@@ -159,6 +159,11 @@ impl Session {
         id(self.row.workspace_id)
     }
 
+    /// When its content was erased; null where it was not.
+    async fn erased_at(&self) -> Option<domain::Timestamp> {
+        self.row.erased_at
+    }
+
     async fn created_at(&self) -> domain::Timestamp {
         self.row.created_at
     }

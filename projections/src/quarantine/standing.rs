@@ -109,11 +109,10 @@ impl Standing {
         self.orders.iter().map(|order| order.at).max().unwrap_or(0)
     }
 
-    /// The events that a projection leaves out at position `to`. One that stops looks ahead for orders, since it never
-    /// reaches them by itself.
-    pub fn skips(&self, projection: &str, stops: bool, to: i64) -> impl Iterator<Item = i64> {
-        let orders = self.orders.iter().filter(move |order| order.skip && order.projection == projection);
-        orders.filter(move |order| order.at <= to || stops).map(|order| order.position)
+    /// The events that a projection was told to go on without, as far as the log says so up to a position.
+    pub fn skips(&self, projection: &str, to: i64) -> impl Iterator<Item = i64> {
+        let skips = self.orders.iter().filter(move |order| order.skip && order.at <= to);
+        skips.filter(move |order| order.projection == projection).map(|order| order.position)
     }
 
     /// The partition no longer waits in a build.
@@ -133,7 +132,9 @@ impl Standing {
         to: i64,
     ) -> Cow<'e, [Recorded]> {
         let entries = schema.and_then(|schema| self.entries.get(schema)).filter(|entries| !entries.is_empty());
-        let skips: Vec<i64> = self.skips(projection.name(), projection.stops(), to).collect();
+        // One that stops looks ahead for orders, since it never reaches them by itself.
+        let known = if projection.stops() { i64::MAX } else { to };
+        let skips: Vec<i64> = self.skips(projection.name(), known).collect();
         if entries.is_none() && skips.is_empty() {
             return Cow::Borrowed(events);
         }

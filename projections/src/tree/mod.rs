@@ -11,13 +11,14 @@ mod sign;
 mod store;
 mod verify;
 
-pub use prove::{consistency, inclusions};
+pub use prove::{consistency, inclusions, subtrees};
 pub use sign::{KEPT_FOLDER, Signer};
 pub use store::{SignedCheckpoint, latest, read_leaf};
 pub(crate) use verify::Check;
 pub use verify::{Expected, Protection};
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::BookId;
@@ -62,12 +63,14 @@ pub enum TreeError {
 pub struct Follower {
     pool: PgPool,
     signer: Arc<Signer>,
+    /// What is wrong with which book, so that it is said once and not at every look.
+    told: Arc<Mutex<HashMap<BookId, String>>>,
 }
 
 impl Follower {
     /// A follower that signs with this key.
     pub fn new(pool: PgPool, signer: Signer) -> Self {
-        Self { pool, signer: Arc::new(signer) }
+        Self { pool, signer: Arc::new(signer), told: Arc::default() }
     }
 
     /// The key that it signs with.
@@ -96,11 +99,22 @@ impl Follower {
     pub async fn look(&self) -> Result<(), TreeError> {
         for book in self.grown().await?.iter().filter(|book| book.behind || book.due) {
             // A book with a fault does not keep the others waiting.
-            if let Err(error) = self.follow(book.book_id, book.due).await {
-                tracing::error!(%error, "the tree of a book is not extended or signed");
-            }
+            let fault = self.follow(book.book_id, book.due).await.err().map(|error| error.to_string());
+            self.tell(book.book_id, fault);
         }
         Ok(())
+    }
+
+    fn tell(&self, book_id: BookId, fault: Option<String>) {
+        let mut told = self.told.lock().expect("no holder panics");
+        match fault {
+            Some(fault) if told.get(&book_id) == Some(&fault) => {}
+            Some(fault) => {
+                tracing::error!(%fault, "the tree of a book is not extended or signed");
+                told.insert(book_id, fault);
+            }
+            None => drop(told.remove(&book_id)),
+        }
     }
 
     async fn follow(&self, book_id: BookId, due: bool) -> Result<(), TreeError> {

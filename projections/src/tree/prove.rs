@@ -49,6 +49,14 @@ pub async fn consistency(
     prove_consistency(old, new, &mut |level, index| tiles.node(level, index)).map_err(TreeError::Tile)
 }
 
+/// The hashes of complete subtrees: how many levels up, and which.
+pub async fn subtrees(db: &mut PgConnection, book_id: BookId, wanted: &[(u32, u64)]) -> Result<Vec<Hash>, TreeError> {
+    let tiles =
+        tiles_of(db, book_id, |node| wanted.iter().try_for_each(|(level, index)| node(*level, *index).map(|_| ())))
+            .await?;
+    wanted.iter().map(|(level, index)| tiles.node(*level, *index).map_err(TreeError::Tile)).collect()
+}
+
 /// Reads the tiles that `walk` asks for.
 pub(super) async fn tiles_of(
     db: &mut PgConnection,

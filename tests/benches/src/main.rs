@@ -7,15 +7,21 @@ mod append;
 mod cluster;
 mod contestants;
 mod disk;
+mod fanout;
+mod follow;
 mod gates;
+mod load;
 mod machine;
 mod meter;
+mod place;
 mod price;
+mod rebuild;
 mod report;
 mod round;
 mod scale;
 mod server;
 mod slice;
+mod source;
 mod table;
 
 use std::process::ExitCode;
@@ -38,18 +44,42 @@ enum Benchmark {
     Price(price::Options),
     /// Appends to a grown log, against a fresh one
     Scale(scale::Options),
+    /// Rebuilds of read models, against a raw COPY out and a replay by cqrs-es
+    Rebuild(rebuild::Options),
+    /// Loads of aggregates that are not in memory, with snapshots and without
+    Load(load::Options),
+    /// From an append to a follower, against bare LISTEN and bare Redis
+    Follow(follow::Options),
+    /// From an append to a thousand subscribers over WebSocket
+    Fanout(fanout::Options),
+    /// The reading side of `follow`, in a process of its own
+    #[command(hide = true)]
+    FollowReader {
+        url: String,
+        events: usize,
+        #[command(subcommand)]
+        reader: follow::Reader,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
+    let benchmark = Arguments::parse().benchmark.unwrap_or_else(|| Benchmark::Append(append::Options::default()));
     // The runtime of the product: one core is left to PostgreSQL.
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    runtime.block_on(async {
-        match Arguments::parse().benchmark {
-            Some(Benchmark::Append(options)) => append::run(&options).await,
-            Some(Benchmark::Price(options)) => price::run(&options).await,
-            Some(Benchmark::Scale(options)) => scale::run(&options).await,
-            None => append::run(&append::Options::default()).await,
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?.block_on(run(benchmark))
+}
+
+async fn run(benchmark: Benchmark) -> anyhow::Result<ExitCode> {
+    match benchmark {
+        Benchmark::Append(options) => append::run(&options).await,
+        Benchmark::Price(options) => price::run(&options).await,
+        Benchmark::Scale(options) => scale::run(&options).await,
+        Benchmark::Rebuild(options) => rebuild::run(&options).await,
+        Benchmark::Load(options) => load::run(&options).await,
+        Benchmark::Follow(options) => follow::run(&options).await,
+        Benchmark::Fanout(options) => fanout::run(&options).await,
+        Benchmark::FollowReader { url, events, reader } => {
+            follow::read(&reader, &url, events).await.map(|()| ExitCode::SUCCESS)
         }
-    })
+    }
 }

@@ -21,13 +21,26 @@ impl Meter {
 
     /// The processor time that was used so far, in user and system mode.
     pub fn read(&self) -> Option<Duration> {
-        let ours = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        let ours = Duration::try_from(ours).ok()?;
+        let ours = own().ok()?;
         self.server
             .iter()
             .map(|pid| thread(Path::new(&format!("/proc/{pid}"))))
             .try_fold(ours, |sum, one| Some(sum + one?))
     }
+}
+
+/// The processor time of a process so far.
+pub fn process(id: u32) -> Option<Duration> {
+    threads(Path::new(&format!("/proc/{id}/task")))
+}
+
+/// The processor time of this process so far, with threads that have ended.
+pub fn own() -> anyhow::Result<Duration> {
+    Ok(Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime))?)
+}
+
+fn threads(folder: &Path) -> Option<Duration> {
+    fs::read_dir(folder).ok()?.flatten().map(|entry| thread(&entry.path())).sum()
 }
 
 /// In nanoseconds where the kernel keeps them, else in ticks.

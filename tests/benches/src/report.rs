@@ -120,8 +120,9 @@ impl Report {
     }
 }
 
-/// The machine in a sentence.
-pub fn facts(Machine { cores, processor, kernel, postgres, settings, load }: &Machine) -> String {
+/// The machine and how busy it was.
+pub fn facts(machine: &Machine) -> String {
+    let Machine { cores, processor, kernel, postgres, settings, load } = machine;
     format!(
         "{cores} cores ({processor}), Linux {kernel}, PostgreSQL {postgres} ({}).\n\
          Load average {load} before the run, {} after it.\n",
@@ -140,7 +141,8 @@ const EXPLANATION: &str = "\
 - In `32 x 10` Daybook and postgres-es append 10 events at once; the plain INSERT still commits each event.\n\
 - CPU is user and system time of this process, of the connections' backends and of the WAL writer.\n";
 
-fn verdicts(gates: &[Gate]) -> String {
+/// Each gate with its verdict.
+pub fn verdicts(gates: &[Gate]) -> String {
     let mut text = String::new();
     for gate in gates {
         let verdict = if gate.met() { "met" } else { "NOT met" };
@@ -160,7 +162,8 @@ fn label(Scenario { writers, events }: Scenario) -> String {
     format!("{writers} x {events}")
 }
 
-fn millis(duration: Duration) -> f64 {
+/// In milliseconds.
+pub fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 

@@ -133,10 +133,7 @@ async fn ended(writers: &mut JoinSet<anyhow::Result<Seen>>) -> anyhow::Error {
 
 fn summary(mut seen: Seen, elapsed: Duration, cpu: Option<Duration>, syncs: Option<i64>) -> Option<Slice> {
     seen.latencies.sort_unstable();
-    let rank = |share: f64| {
-        let index = (seen.latencies.len() as f64 * share) as usize;
-        seen.latencies.get(index).or(seen.latencies.last()).copied()
-    };
+    let rank = |share: f64| rank(&seen.latencies, share);
     let measured = u32::try_from(seen.measured).ok()?;
     Some(Slice {
         events_per_second: f64::from(measured) / elapsed.as_secs_f64(),
@@ -145,4 +142,10 @@ fn summary(mut seen: Seen, elapsed: Duration, cpu: Option<Duration>, syncs: Opti
         events_per_sync: syncs.filter(|&syncs| syncs > 0).map(|syncs| seen.all as f64 / syncs as f64),
         cpu_per_event: cpu.map(|cpu| cpu / measured),
     })
+}
+
+/// The duration below which this share of sorted ones lies.
+pub fn rank(sorted: &[Duration], share: f64) -> Option<Duration> {
+    let index = (sorted.len() as f64 * share) as usize;
+    sorted.get(index).or(sorted.last()).copied()
 }

@@ -9,6 +9,7 @@ use crate::checkpoint_key::CheckpointKeys;
 use crate::event::Event;
 use crate::model::PriceList;
 use crate::quarantine::Quarantine;
+use crate::rebuild::Rebuild;
 use crate::run::Run;
 use crate::sandbox::Sandbox;
 use crate::session::Session;
@@ -44,6 +45,7 @@ fn every_fixture_folds() {
         folds::<Sandbox>(),
         folds::<CheckpointKeys>(),
         folds::<Quarantine>(),
+        folds::<Rebuild>(),
     ];
     assert_eq!(folded.iter().sum::<usize>(), fixtures().len(), "every fixture is an event of one of these");
 }

@@ -258,3 +258,15 @@ fn an_import_is_a_whole_run() {
     assert_eq!(imported.0.state().unwrap().outcome(), Some(Outcome::Succeeded));
     imported.when(RunCommand::Import(run)).refused(RunRefusal::Taken);
 }
+
+#[test]
+fn a_run_is_erased_only_when_it_is_over() {
+    let erase = || RunCommand::Erase(RunErased { run_id: RunId::new(uuid(1)) });
+    planning().when(erase()).refused(RunRefusal::StillOpen(RunId::new(uuid(1))));
+    asked().when(erase()).refused(RunRefusal::StillOpen(RunId::new(uuid(1))));
+    let erased = planning().when(cancel()).then_types(&["step.interrupted", "run.cancelled"]);
+    let erased = erased.when(erase()).then_types(&["run.erased"]);
+    assert_eq!(erased.0, given::<Run>([RunErased { run_id: RunId::new(uuid(1)) }.into()]).0, "nothing else is known");
+    let erased = erased.when(erase()).then([]);
+    erased.when(RunCommand::Retry { requested_by: "user:1".into() }).refused(RunRefusal::Erased);
+}

@@ -1,5 +1,6 @@
 /** A mission state under change: each part is copied once, on its first change, and shared otherwise. */
 import type { ChatItem, FileState, MissionState, RunState, ThinkingItem, ToolCallState } from './state';
+import { emptyMission } from './state';
 
 export class Draft {
   private readonly next: {
@@ -21,6 +22,13 @@ export class Draft {
 
   set(change: Partial<Pick<MissionState, 'count' | 'position' | 'session' | 'pending'>>): void {
     Object.assign(this.next, change);
+  }
+
+  /** Nothing but how far the log was read stays known. */
+  forget(): void {
+    const { count, position } = this.next;
+    Object.assign(this.next, emptyMission(), { count, position });
+    this.copied.clear();
   }
 
   say(item: ChatItem): void {

@@ -3,6 +3,7 @@ export const KINDS = ['message', 'thinking', 'step', 'tool', 'approval', 'file',
 export type Kind = (typeof KINDS)[number];
 const KIND_OF_NOUN: Record<string, Kind> = {
   session: 'run',
+  content: 'run',
   message: 'message',
   assistant_message: 'message',
   run: 'run',

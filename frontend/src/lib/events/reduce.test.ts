@@ -43,6 +43,25 @@ describe('the fold of a run', () => {
     expect(run?.tests.map(({ failed }) => failed)).toEqual([1, 0]);
   });
 
+  it('forgets everything but its place in the log when the content is erased', () => {
+    const kept = { origin: 'web', owner_user_id: 'user:1', workspace_id: 'workspace:1' } as const;
+    const payload = {
+      session_id: 'session:1',
+      positions: [],
+      payload_bytes: 1,
+      blobs: 0,
+      reason: 'asked for',
+      requested_by: 'user:1',
+      kept,
+    };
+    const erased = { ...all[0], eventType: 'content.erased', position: '1-900', payload } as (typeof all)[number];
+    const gone = all.map((event) => ({ ...event, payload: null }));
+    const live = fold(state, [erased]);
+    expect(live).toEqual(fold(emptyMission(), [...gone, erased]));
+    expect(live.session?.title).toBe('(erased)');
+    expect([live.chat, live.runIds, live.files]).toEqual([[], [], {}]);
+  });
+
   it('goes over what a later release wrote', () => {
     const strange = { ...all[0], eventType: 'moon.risen', eventVersion: 7, position: '1-900' } as (typeof all)[number];
     const after = fold(state, [strange]);

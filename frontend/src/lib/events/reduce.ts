@@ -39,6 +39,22 @@ function reduce(draft: Draft, event: KnownEvent): void {
       });
       return;
     }
+    case 'content.erased': {
+      const { session_id, kept } = event.payload;
+      draft.forget();
+      draft.set({
+        session: {
+          id: session_id,
+          title: '(erased)',
+          origin: kept.origin,
+          model: null,
+          approvalPolicy: 'standard',
+          importSource: null,
+          startedAt: event.occurredAt,
+        },
+      });
+      return;
+    }
     case 'message.received': {
       const { message_id, content, delivery, run_id } = event.payload;
       draft.say({ kind: 'user', key: message_id, at: event.occurredAt, text: content, delivery, runId: run_id });

@@ -70,6 +70,15 @@ export interface Payloads {
     approval_policy: string;
     import_source?: { format: string; file_name: string; sha256: string; bytes: number };
   };
+  'content.erased': {
+    session_id: string;
+    positions: { first: number; last: number }[];
+    payload_bytes: number;
+    blobs: number;
+    reason: string;
+    requested_by: string;
+    kept: { origin: 'web' | 'cli' | 'demo' | 'import'; owner_user_id: string; workspace_id: string };
+  };
   'message.received': {
     message_id: string;
     content: Content;
@@ -138,6 +147,8 @@ export interface Payloads {
   'file.created': FileChange;
   'file.modified': FileChange;
   'file.deleted': FileChange;
+  'run.erased': { run_id: string };
+  'workspace.erased': { workspace_id: string };
   'workspace.created': { workspace_id: string; session_id: string };
 }
 export type EventType = keyof Payloads;
@@ -154,7 +165,7 @@ interface Envelope {
   recordedAt: string;
 }
 
-/** An event of the log. `eventType` may be one that this release does not know. */
+/** An event of the log. `eventType` may be one that this release does not know; `payload` is null once it was erased. */
 export interface LogEvent extends Envelope {
   eventType: string;
   payload: unknown;

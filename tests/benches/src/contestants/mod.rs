@@ -17,6 +17,7 @@ pub use daybook::{OldStreams, Opened, Parts};
 const EVENT_TYPE: &str = "usage.metered";
 const EVENT_VERSION: i16 = 1;
 const PAYLOAD: &str = r#"{"llm_call_id":"llm_call:01900000-0000-7000-8000-000000000001","session_id":"session:01900000-0000-7000-8000-000000000002","run_id":"run:01900000-0000-7000-8000-000000000003","model":"provider/m","calls":1,"tokens":{"input_tokens":812,"cache_read_tokens":20480,"cache_write_tokens":640,"output_tokens":388,"reasoning_tokens":0},"usage_source":"provider","ttft_ms":612,"duration_ms":8120}"#;
+/// Who acts.
 pub const ACTOR: &str = "user:01900000-0000-7000-8000-000000000004";
 
 /// The size of the event's payload in bytes.
@@ -105,14 +106,17 @@ impl Writer<'_> {
     }
 }
 
+/// The event that everybody writes.
 pub fn event() -> anyhow::Result<Event> {
     Ok(Event::decode(EVENT_TYPE, EVENT_VERSION, PAYLOAD)?)
 }
 
+/// The present moment.
 pub fn now() -> domain::Timestamp {
     chrono::Utc::now()
 }
 
+/// A new id.
 pub fn new_uuid() -> uuid::Uuid {
     uuid::Uuid::now_v7()
 }

@@ -18,6 +18,7 @@ interface Line {
 /** `toolName` finds the tool of a call; settled calls do not repeat it. */
 export function describe(event: LogEvent, toolName: (toolCallId: string) => string): Line {
   const kind = kindOf(event.eventType);
+  if (event.payload === null) return { kind, title: 'Content erased', detail: event.eventType, mood: 'plain' };
   const read = known(event);
   const said = read === null ? null : words(read, toolName);
   return { kind, title: said?.[0] ?? event.eventType, detail: said?.[1] ?? '', mood: said?.[2] ?? 'plain' };
@@ -29,6 +30,12 @@ function words(event: KnownEvent, tool: (id: string) => string): Words | null {
   switch (event.eventType) {
     case 'session.started':
       return ['Session started', event.payload.title];
+    case 'content.erased':
+      return ['Content erased', event.payload.reason, 'warn'];
+    case 'run.erased':
+      return ['Run erased'];
+    case 'workspace.erased':
+      return ['Workspace erased'];
     case 'workspace.created':
       return ['Workspace made'];
     case 'message.received':

@@ -1,0 +1,432 @@
+//! Rebuilds: the next build of a projection is loaded beside the one that serves, follows the log with it, is compared
+//! with it at one position, and takes its place in one transaction. Readers see the one or the other, whole.
+//!
+//! Never here: a write to the log. What happens is reported over a channel.
+
+mod book;
+mod bulk;
+mod compare;
+mod fold;
+mod follow;
+mod load;
+mod owner;
+mod range;
+mod record;
+mod report;
+mod row;
+mod share;
+mod switch;
+mod write;
+
+pub use bulk::Bulk;
+pub use compare::{Compared, Difference};
+pub use report::{Named, Phase, Progress, Report};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use domain::{BookId, RequestId};
+use tokio::sync::mpsc;
+
+use crate::apply::{Apply, ApplyError};
+use crate::feed::FeedError;
+use crate::runner::Runner;
+use owner::Owner;
+use record::Green;
+
+/// The most positions that are read in one snapshot.
+const RANGE_MAX: i64 = 100_000;
+/// The fewest.
+const RANGE_MIN: i64 = 1_000;
+
+/// How much is read, held and written at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The most positions of a range; each is read in a snapshot of its own.
+    pub range_positions: i64,
+    /// How many bytes a range should have.
+    pub range_bytes: usize,
+    /// After how many positions rows are written and forgotten.
+    pub cut_positions: i64,
+    /// Or after how many bytes that were read for them.
+    pub cut_bytes: usize,
+    /// How many hands fold a book.
+    pub shares: usize,
+    /// How many books are loaded at once.
+    pub books: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            range_positions: RANGE_MAX,
+            range_bytes: 8 * 1024 * 1024,
+            cut_positions: 1_000_000,
+            cut_bytes: 512 * 1024 * 1024,
+            shares: cores,
+            books: 2,
+        }
+    }
+}
+
+impl Limits {
+    /// How many positions the next range should have, after one with so many events and bytes.
+    fn next_range(&self, events: i64, bytes: usize) -> i64 {
+        let per_event = i64::try_from(bytes).unwrap_or(i64::MAX) / events.max(1);
+        let wanted = i64::try_from(self.range_bytes).unwrap_or(i64::MAX) / per_event.max(1);
+        wanted.clamp(RANGE_MIN, RANGE_MAX).min(self.range_positions)
+    }
+}
+
+/// How to rebuild.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Switch though the new build differs from the one that serves.
+    pub accept_difference: bool,
+    /// Whose wish it is; asked again with the same id, nothing is done twice.
+    pub request_id: Option<RequestId>,
+    /// Who asks.
+    pub asked_by: Option<String>,
+}
+
+/// Why a build was not made, or does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// There is no such projection.
+    #[error("there is no projection named {0}")]
+    Unknown(String),
+    /// Somebody else works on it.
+    #[error("{projection} is being rebuilt already, by {owner}")]
+    Owned {
+        /// The projection.
+        projection: String,
+        /// Who, for people.
+        owner: String,
+    },
+    /// Somebody gave it up.
+    #[error("cancelled")]
+    Cancelled,
+    /// An event cannot be taken in, or the database refuses a row.
+    #[error("{0}")]
+    Refused(ApplyError),
+    /// The log lacks events.
+    #[error("{book_id} has {events} events after position {after} and up to {to}: the log is damaged")]
+    Incomplete {
+        /// The book.
+        book_id: BookId,
+        /// The position before the range.
+        after: i64,
+        /// The last position of the range.
+        to: i64,
+        /// How many events there are.
+        events: i64,
+    },
+    /// The new build holds rows that it must not hold.
+    #[error("the rows of {0} are not what they must be: {1}")]
+    Wrong(String, String),
+    /// The new build stopped while it followed the log.
+    #[error("the new build of {projection} stops in {book_id} after position {position}")]
+    Stopped {
+        /// The projection.
+        projection: String,
+        /// The book.
+        book_id: BookId,
+        /// The last position that it took in.
+        position: i64,
+    },
+    /// The new build is not what serves.
+    #[error("{projection} differs from what serves in {books} book(s): it was not switched")]
+    Differs {
+        /// The projection.
+        projection: String,
+        /// In how many books.
+        books: usize,
+    },
+    /// Nothing was kept to go back to.
+    #[error("{0} has no earlier build to go back to")]
+    NothingToUndo(String),
+    /// This release cannot post to the build that was kept.
+    #[error("the earlier build of {0} has version {1}, which this release cannot follow")]
+    OtherVersion(String, i32),
+    /// Readers hold on to the view.
+    #[error("readers hold on to what serves; the new build follows the log and can be switched later")]
+    Busy,
+    /// The same request came to nothing before.
+    #[error("this request came to nothing before: {0}")]
+    Before(String),
+    /// A part of the work ended without a word.
+    #[error("a part of the rebuild was lost")]
+    Lost,
+    /// The database sent something else than was asked for.
+    #[error("the database sent a COPY that is not of the expected form")]
+    Malformed,
+    /// The database failed. What is written stays, and the next rebuild goes on from there.
+    #[error("the database failed: {0}")]
+    Database(sqlx::Error),
+}
+
+impl From<ApplyError> for RebuildError {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Database(error) => error.into(),
+            error => Self::Refused(error),
+        }
+    }
+}
+
+impl From<sqlx::Error> for RebuildError {
+    fn from(error: sqlx::Error) -> Self {
+        match ApplyError::Database(error) {
+            refusal if refusal.is_refusal() => Self::Refused(refusal),
+            ApplyError::Database(error) => Self::Database(error),
+            other => Self::Refused(other),
+        }
+    }
+}
+
+impl From<FeedError> for RebuildError {
+    fn from(FeedError::Database(error): FeedError) -> Self {
+        error.into()
+    }
+}
+
+impl From<row::Malformed> for RebuildError {
+    fn from(_: row::Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+impl RebuildError {
+    /// Whether the build cannot come to anything, however often it is tried.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Refused(..) | Self::Incomplete { .. } | Self::Wrong(..) | Self::Stopped { .. })
+    }
+}
+
+/// What came of each projection.
+pub type Results = Vec<(String, Result<(), RebuildError>)>;
+
+/// A rebuild that was begun. Dropped, it can be gone on with by whoever begins the next.
+pub struct Begun {
+    rebuilder: Rebuilder,
+    owner: Owner,
+    builds: Vec<(String, Green)>,
+    results: Results,
+    accept_difference: bool,
+}
+
+impl Begun {
+    /// Loads, compares and switches. Answers what came of each projection.
+    pub async fn finish(mut self) -> Result<Results, RebuildError> {
+        let rebuilder = self.rebuilder.clone();
+        let mut ready = vec![];
+        for (name, green) in std::mem::take(&mut self.builds) {
+            let projection = rebuilder.named(&name)?;
+            match rebuilder.load(projection, &green).await {
+                Ok(()) => ready.push((projection, green)),
+                Err(error) => self.set(&name, rebuilder.give_up(projection, &green, error).await?),
+            }
+        }
+        let mut proven = vec![];
+        for (projection, green) in ready {
+            match rebuilder.prove(projection, &green, self.accept_difference).await {
+                Ok(()) => proven.push((projection, green)),
+                Err(error) => self.set(projection.name(), rebuilder.give_up(projection, &green, error).await?),
+            }
+        }
+        // All that are proven are switched together. One that is cancelled meanwhile drops out, and the rest go on.
+        while !proven.is_empty() {
+            match rebuilder.switch(&proven).await {
+                Ok(()) => break,
+                Err((at, error)) => {
+                    let (projection, green) = proven.remove(at);
+                    self.set(projection.name(), rebuilder.give_up(projection, &green, error).await?);
+                }
+            }
+        }
+        for (projection, green) in &proven {
+            rebuilder.progress(green.ended(*projection, Phase::Switched));
+            rebuilder.report(Report::Switched { build: green.named(*projection) }).await;
+        }
+        self.owner.release().await;
+        Ok(self.results)
+    }
+
+    fn set(&mut self, name: &str, error: RebuildError) {
+        if let Some((_, result)) = self.results.iter_mut().find(|(own, _)| own == name) {
+            *result = Err(error);
+        }
+    }
+}
+
+/// Rebuilds projections. Cheap to clone.
+#[derive(Clone)]
+pub struct Rebuilder {
+    runner: Runner,
+    reports: mpsc::Sender<Report>,
+    reported: Arc<AtomicU64>,
+    limits: Limits,
+}
+
+impl Rebuilder {
+    /// One that reports to `reports`.
+    pub fn new(runner: Runner, reports: mpsc::Sender<Report>) -> Self {
+        Self { runner, reports, reported: Arc::default(), limits: Limits::default() }
+    }
+
+    /// The runner whose builds it makes.
+    pub fn runner(&self) -> &Runner {
+        &self.runner
+    }
+
+    /// How many reports there were.
+    pub fn reported(&self) -> u64 {
+        self.reported.load(Ordering::Relaxed)
+    }
+
+    /// The same with other limits.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Rebuilds projections, all of which are switched together; goes on with what was begun and not finished.
+    /// Answers, in the order of `names`, what came of each.
+    pub async fn rebuild(&self, names: &[&str], options: Options) -> Result<Results, RebuildError> {
+        self.begin(names, options).await?.finish().await
+    }
+
+    /// Begins to rebuild projections, or says why not; the work is done by `finish`.
+    pub async fn begin(&self, names: &[&str], options: Options) -> Result<Begun, RebuildError> {
+        let projections = names.iter().map(|name| self.named(name)).collect::<Result<Vec<_>, _>>()?;
+        let owner = Owner::take(self.runner.pool(), names).await?;
+        let (mut builds, mut results) = (vec![], vec![]);
+        for projection in projections {
+            let before = match options.request_id {
+                Some(id) => record::answered(self.runner.pool(), projection.name(), id).await?,
+                None => None,
+            };
+            let name = projection.name().to_owned();
+            if let Some(failure) = before {
+                results.push((name, failure.map_or(Ok(()), |failure| Err(RebuildError::Before(failure)))));
+                continue;
+            }
+            let (green, resumed) = record::begin(self.runner.pool(), projection, options.request_id).await?;
+            let (build, asked_by) = (green.named(projection), options.asked_by.clone());
+            self.report(Report::Started { build, resumed, asked_by }).await;
+            results.push((name.clone(), Ok(())));
+            builds.push((name, green));
+        }
+        let accept_difference = options.accept_difference;
+        Ok(Begun { rebuilder: self.clone(), owner, builds, results, accept_difference })
+    }
+
+    /// Lets the build serve again that served before.
+    /// Asked again with the same request id, it does not go back once more.
+    pub async fn undo(&self, name: &str, request_id: Option<RequestId>) -> Result<(), RebuildError> {
+        self.named(name)?;
+        let owner = Owner::take(self.runner.pool(), &[name]).await?;
+        if let Some(request_id) = request_id
+            && let Some(failure) = record::answered(self.runner.pool(), name, request_id).await?
+        {
+            return failure.map_or(Ok(()), |failure| Err(RebuildError::Before(failure)));
+        }
+        let known = self.runner.projections();
+        let (projection, green) = record::revive(self.runner.pool(), name, known, request_id).await?;
+        let undone = async {
+            self.catch_up(projection, &green).await?;
+            self.switch(&[(projection, green.clone())]).await.map_err(|(_, error)| error)
+        };
+        match undone.await {
+            Ok(()) => self.report(Report::Undone { build: green.named(projection) }).await,
+            Err(error) => return Err(self.give_up(projection, &green, error).await?),
+        }
+        owner.release().await;
+        Ok(())
+    }
+
+    /// Has whoever rebuilds a projection give up, in whatever process; cleans up where nobody is left to. Answers whether
+    /// there was anything to give up.
+    pub async fn cancel(&self, name: &str) -> Result<bool, RebuildError> {
+        let projection = self.named(name)?;
+        if !record::ask_to_cancel(self.runner.pool(), name).await? {
+            return Ok(false);
+        }
+        if let Ok(owner) = Owner::take(self.runner.pool(), &[name]).await {
+            if let Some(green) = record::under_way(self.runner.pool(), name).await? {
+                self.give_up(projection, &green, RebuildError::Cancelled).await?;
+            }
+            owner.release().await;
+        }
+        Ok(true)
+    }
+
+    /// Whether somebody works on this very request.
+    pub async fn works_on(&self, name: &str, request_id: RequestId) -> Result<bool, RebuildError> {
+        Ok(record::works_on(self.runner.pool(), name, request_id).await?)
+    }
+
+    /// Reports once more which builds serve: whoever writes that down may have crashed between the switch and the report.
+    pub async fn report_serving(&self) -> Result<(), RebuildError> {
+        for build in record::serving(self.runner.pool()).await? {
+            self.report(Report::Switched { build }).await;
+        }
+        Ok(())
+    }
+
+    /// The projections whose build is of an earlier version than this release's.
+    pub async fn outdated(&self) -> Result<Vec<&'static str>, RebuildError> {
+        Ok(crate::build::outdated(self.runner.pool(), self.runner.projections()).await?)
+    }
+
+    /// How the newest rebuild of a projection stands, in whatever process it runs; `None` if there was none.
+    pub async fn newest(&self, name: &str) -> Result<Option<Progress>, RebuildError> {
+        self.named(name)?;
+        Ok(record::newest_progress(self.runner.pool(), name).await?)
+    }
+
+    fn named(&self, name: &str) -> Result<&dyn Apply, RebuildError> {
+        let mut own = self.runner.projections().iter().map(AsRef::as_ref);
+        own.find(|projection| projection.name() == name).ok_or_else(|| RebuildError::Unknown(name.to_owned()))
+    }
+
+    /// Ends a build that does not come to anything. One whose work can go on stays as it is.
+    async fn give_up(
+        &self,
+        projection: &dyn Apply,
+        green: &Green,
+        error: RebuildError,
+    ) -> Result<RebuildError, RebuildError> {
+        let build = green.named(projection);
+        match &error {
+            RebuildError::Cancelled => {
+                record::end(self.runner.pool(), green, "cancelled", None).await?;
+                self.progress(green.ended(projection, Phase::Cancelled));
+                self.report(Report::Cancelled { build }).await;
+            }
+            error if error.is_final() => {
+                let reason = error.to_string();
+                record::end(self.runner.pool(), green, "failed", Some(&reason)).await?;
+                self.progress(green.ended(projection, Phase::Failed));
+                self.report(Report::Failed { build, reason }).await;
+            }
+            RebuildError::Differs { .. } | RebuildError::Busy => {}
+            _ => return Err(error),
+        }
+        Ok(error)
+    }
+
+    async fn report(&self, report: Report) {
+        // Nobody has to listen.
+        if self.reports.send(report).await.is_ok() {
+            self.reported.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Progress may be missed by who is slow.
+    fn progress(&self, progress: Progress) {
+        if self.reports.try_send(Report::Progress(progress)).is_ok() {
+            self.reported.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The row of a build, from its beginning to its end.
+
+use domain::RequestId;
+use sqlx::Row;
+use sqlx::postgres::{PgPool, PgRow};
+use sqlx::types::Json;
+
+use super::RebuildError;
+use super::owner::this_process;
+use super::report::{Named, Phase, Progress};
+use crate::apply::Apply;
+use crate::build::{self, Build};
+
+/// A build that is to serve.
+#[derive(Debug, Clone)]
+pub(super) struct Green {
+    pub schema: String,
+    pub version: i32,
+    pub number: i32,
+    /// Whether it still has to be loaded.
+    pub bare: bool,
+}
+
+const COLUMNS: &str = "projection, version, build, schema_name, state";
+
+impl Green {
+    fn read(row: &PgRow) -> Self {
+        Self {
+            schema: row.get("schema_name"),
+            version: row.get("version"),
+            number: row.get("build"),
+            bare: row.get::<String, _>("state") == "rebuilding",
+        }
+    }
+
+    pub fn named(&self, projection: &dyn Apply) -> Named {
+        Named { projection: projection.name().to_owned(), version: self.version, build: self.number }
+    }
+
+    /// As the runner knows it, at a position of a book.
+    pub fn at(&self, projection: &dyn Apply, position: i64) -> Build {
+        Build {
+            projection: projection.name().to_owned(),
+            version: self.version,
+            schema: self.schema.clone(),
+            serving: false,
+            position,
+        }
+    }
+
+    /// What is to be told at its end.
+    pub fn ended(&self, projection: &dyn Apply, phase: Phase) -> Progress {
+        Progress {
+            build: self.named(projection),
+            phase,
+            events_done: 0,
+            events_total: 0,
+            events_per_second: 0.0,
+            percent: if phase == Phase::Switched { 100.0 } else { 0.0 },
+            eta_seconds: None,
+        }
+    }
+}
+
+/// The build of a projection that is on its way.
+pub(super) async fn under_way(pool: &PgPool, name: &str) -> sqlx::Result<Option<Green>> {
+    let sql = format!("SELECT {COLUMNS} FROM builds WHERE projection = $1 AND state IN ('rebuilding', 'following')");
+    Ok(sqlx::query(&sql).bind(name).fetch_optional(pool).await?.as_ref().map(Green::read))
+}
+
+/// What came of a request that was asked before and is over: nothing more is to be done, or why it failed.
+pub(super) async fn answered(pool: &PgPool, name: &str, request_id: RequestId) -> sqlx::Result<Option<Option<String>>> {
+    let row = sqlx::query(
+        "SELECT CASE state WHEN 'failed' THEN coalesce(failure, state) WHEN 'cancelled' THEN state END AS failure \
+         FROM builds WHERE projection = $1 AND request_id = $2 AND state NOT IN ('rebuilding', 'following')",
+    )
+    .bind(name)
+    .bind(request_id.uuid())
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| row.get("failure")))
+}
+
+/// Whether the build on its way answers this request.
+pub(super) async fn works_on(pool: &PgPool, name: &str, request_id: RequestId) -> sqlx::Result<bool> {
+    let row = sqlx::query(
+        "SELECT EXISTS (SELECT 1 FROM builds WHERE projection = $1 AND request_id = $2 \
+         AND state IN ('rebuilding', 'following')) AS same",
+    )
+    .bind(name)
+    .bind(request_id.uuid())
+    .fetch_one(pool)
+    .await?;
+    Ok(row.get("same"))
+}
+
+/// Goes on with a build of this version that was begun, or begins one. Answers whether it was begun before.
+pub(super) async fn begin(
+    pool: &PgPool,
+    projection: &dyn Apply,
+    request_id: Option<RequestId>,
+) -> Result<(Green, bool), RebuildError> {
+    match under_way(pool, projection.name()).await? {
+        Some(green) if green.version == projection.version() => {
+            own(pool, &green.schema, request_id).await?;
+            return Ok((green, true));
+        }
+        // What another release left behind can only be finished by that release.
+        Some(other) => end(pool, &other, "cancelled", Some("another version was begun")).await?,
+        None => {}
+    }
+    let mut tx = pool.begin().await?;
+    let schema = build::create(&mut tx, projection, "rebuilding").await?;
+    tx.commit().await?;
+    own(pool, &schema, request_id).await?;
+    let green = under_way(pool, projection.name()).await?;
+    green.map(|green| (green, false)).ok_or(RebuildError::Lost)
+}
+
+async fn own(pool: &PgPool, schema: &str, request_id: Option<RequestId>) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE builds SET owner = $2, cancel = false, request_id = coalesce($3, request_id) WHERE schema_name = $1",
+    )
+    .bind(schema)
+    .bind(this_process())
+    .bind(request_id.map(RequestId::uuid))
+    .execute(pool)
+    .await
+    .map(|_| ())
+}
+
+/// The builds that serve and were put in the place of others.
+pub(super) async fn serving(pool: &PgPool) -> sqlx::Result<Vec<Named>> {
+    let sql = "SELECT projection, version, build FROM builds WHERE state = 'serving' AND progress IS NOT NULL";
+    let rows = sqlx::query(sql).fetch_all(pool).await?;
+    let named =
+        |row: PgRow| Named { projection: row.get("projection"), version: row.get("version"), build: row.get("build") };
+    Ok(rows.into_iter().map(named).collect())
+}
+
+/// Has the build follow the log again that served before the one that serves now.
+pub(super) async fn revive<'a>(
+    pool: &PgPool,
+    name: &str,
+    known: &'a [Box<dyn Apply>],
+    request_id: Option<RequestId>,
+) -> Result<(&'a dyn Apply, Green), RebuildError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM builds WHERE projection = $1 AND (state = 'retired' \
+         OR (state = 'following' AND served_at IS NOT NULL)) ORDER BY served_at DESC LIMIT 1"
+    );
+    let row = sqlx::query(&sql).bind(name).fetch_optional(pool).await?;
+    let green = row.as_ref().map(Green::read).ok_or_else(|| RebuildError::NothingToUndo(name.to_owned()))?;
+    let same = |known: &&dyn Apply| known.name() == name && known.version() == green.version;
+    let projection = known.iter().map(AsRef::as_ref).find(same);
+    let projection = projection.ok_or_else(|| RebuildError::OtherVersion(name.to_owned(), green.version))?;
+    if let Some(other) = under_way(pool, name).await?.filter(|other| other.schema != green.schema) {
+        end(pool, &other, "cancelled", Some("an earlier build serves again")).await?;
+    }
+    sqlx::query("UPDATE builds SET state = 'following' WHERE schema_name = $1")
+        .bind(&green.schema)
+        .execute(pool)
+        .await?;
+    own(pool, &green.schema, request_id).await?;
+    Ok((projection, green))
+}
+
+/// Asks whoever works on a projection to give up; answers whether a build is on its way.
+pub(super) async fn ask_to_cancel(pool: &PgPool, name: &str) -> sqlx::Result<bool> {
+    let sql = "UPDATE builds SET cancel = true WHERE projection = $1 AND state IN ('rebuilding', 'following')";
+    Ok(sqlx::query(sql).bind(name).execute(pool).await?.rows_affected() > 0)
+}
+
+/// Whether somebody wants a build given up.
+pub(super) async fn cancelled(pool: &PgPool, green: &Green) -> sqlx::Result<bool> {
+    let row =
+        sqlx::query("SELECT cancel FROM builds WHERE schema_name = $1").bind(&green.schema).fetch_one(pool).await?;
+    Ok(row.get("cancel"))
+}
+
+/// Ends a build that will not serve: one that served before is kept as it was, of any other nothing stays but its row.
+pub(super) async fn end(pool: &PgPool, green: &Green, state: &str, failure: Option<&str>) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    let row = sqlx::query(
+        "UPDATE builds SET state = CASE WHEN served_at IS NULL THEN $2 ELSE 'retired' END, failure = $3, owner = NULL, \
+         cancel = false, progress = jsonb_set(coalesce(progress, '{}'), '{phase}', to_jsonb($2::text)) \
+         WHERE schema_name = $1 AND state IN ('rebuilding', 'following') RETURNING served_at IS NULL AS fresh",
+    )
+    .bind(&green.schema)
+    .bind(state)
+    .bind(failure)
+    .fetch_optional(&mut *tx)
+    .await?;
+    if row.is_some_and(|row| row.get("fresh")) {
+        build::drop_tables(&mut tx, &green.schema).await?;
+    }
+    tx.commit().await
+}
+
+/// Writes down how far a build has come; answers whether somebody wants it given up.
+pub(super) async fn say(pool: &PgPool, green: &Green, progress: &Progress) -> sqlx::Result<bool> {
+    let row = sqlx::query("UPDATE builds SET progress = $2 WHERE schema_name = $1 RETURNING cancel")
+        .bind(&green.schema)
+        .bind(Json(progress))
+        .fetch_optional(pool)
+        .await?;
+    Ok(row.is_none_or(|row| row.get("cancel")))
+}
+
+/// The progress of the newest build of a projection that was ever rebuilt.
+pub(super) async fn newest_progress(pool: &PgPool, name: &str) -> sqlx::Result<Option<Progress>> {
+    let sql = "SELECT progress FROM builds WHERE projection = $1 AND progress IS NOT NULL ORDER BY build DESC LIMIT 1";
+    let row = sqlx::query(sql).bind(name).fetch_optional(pool).await?;
+    Ok(row.and_then(|row| row.try_get::<Json<Progress>, _>("progress").ok()).map(|json| json.0))
+}
