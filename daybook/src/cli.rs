@@ -231,11 +231,11 @@ pub struct Rebuild {
     /// Switch though rows differ from those that serve
     #[arg(long)]
     pub accept_difference: bool,
-    /// Only what belongs to this session, at once and in place
-    #[arg(long, value_name = "ID", requires = "names", conflicts_with = "stream")]
+    /// Fold only what belongs to this session, where it serves
+    #[arg(long, value_name = "ID", requires = "names", conflicts_with_all = ["stream", "accept_difference"])]
     pub session: Option<String>,
-    /// Only what belongs to this stream, which is outside of any session
-    #[arg(long, value_name = "ID", requires = "names")]
+    /// Fold only what belongs to this stream, which is outside of any session
+    #[arg(long, value_name = "ID", requires = "names", conflicts_with = "accept_difference")]
     pub stream: Option<String>,
     /// One JSON object per line
     #[arg(long)]

@@ -140,7 +140,7 @@ pub async fn skip(place: &Place, event: &EventInQuarantine, reason: &str) -> any
 
 /// Folds one session, or one stream outside of any, anew.
 pub async fn rebuild_partition(place: &Place, wanted: &Rebuild) -> anyhow::Result<u8> {
-    let [name] = &wanted.names[..] else { bail!("say which projection: one at a time") };
+    let [name] = &wanted.names[..] else { bail!("say which projection: one, with --session or --stream") };
     let id = match (&wanted.session, &wanted.stream) {
         (Some(session), _) => session.parse::<domain::SessionId>()?.uuid(),
         (None, Some(stream)) => stream.parse().context("--stream: expected a UUID")?,

@@ -24,14 +24,14 @@ impl Role {
         matches!(self, Self::Admin | Self::Developer)
     }
 
-    /// Whether this role may look into the workings of the installation.
-    pub fn may_oversee(self) -> bool {
-        matches!(self, Self::Admin | Self::Auditor)
-    }
-
     /// Whether this role may change the installation itself.
     pub fn may_administer(self) -> bool {
         self == Self::Admin
+    }
+
+    /// Whether this role may look into the workings of the installation.
+    pub fn may_oversee(self) -> bool {
+        matches!(self, Self::Admin | Self::Auditor)
     }
 }
 

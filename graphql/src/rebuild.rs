@@ -198,7 +198,7 @@ impl RebuildSubscription {
         &self,
         ctx: &Context<'_>,
         name: String,
-    ) -> Refused<impl Stream<Item = Refused<ProjectionRebuildProgress>> + use<>> {
+    ) -> async_graphql::Result<impl Stream<Item = Refused<ProjectionRebuildProgress>> + use<>> {
         admin(ctx)?;
         let rebuilder = ctx.data_unchecked::<State>().rebuilder.clone();
         let mut before = rebuilder.newest(&name).await.map_err(|error| refused(&error))?;

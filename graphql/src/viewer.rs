@@ -99,7 +99,7 @@ pub fn admin<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
     if viewer.role.may_administer() {
         Ok(viewer)
     } else {
-        Err(refuse(ErrorCode::Forbidden, "only an administrator may do this"))
+        Err(refuse(ErrorCode::Forbidden, "this is for administrators"))
     }
 }
 

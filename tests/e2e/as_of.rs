@@ -52,9 +52,8 @@ async fn what_was_shown_is_shown_again() {
 
     // By time: the moment at which the waiting event was written down.
     let at = json!({ "id": begun.session, "after": null });
-    let lines = client
-        .ask("query($id: ID!) { session(id: $id) { timeline { nodes { position recordedAt } } } }", at)
-        .await;
+    let lines =
+        client.ask("query($id: ID!) { session(id: $id) { timeline { nodes { position recordedAt } } } }", at).await;
     let lines = lines["session"]["timeline"]["nodes"].as_array().unwrap().clone();
     let line = lines.iter().find(|line| line["position"] == position).unwrap();
     assert_eq!(shown(client, &begun, json!({ "time": line["recordedAt"] })).await[0], then[0]);

@@ -183,8 +183,8 @@ async fn each_event_keeps_its_origin_and_the_origin_can_be_checked() {
         proof.verify(&leaf.hash().unwrap(), &checkpoint.root).expect("the original was in the other log");
         let original = &here[&leaf.position];
         assert_eq!(
-            (original.occurred_at, original.event.stored_type()),
-            (event.occurred_at, event.event.stored_type())
+            (original.occurred_at, original.event().map(domain::Event::stored_type)),
+            (event.occurred_at, event.event().map(domain::Event::stored_type))
         );
         assert_eq!(event.actor_id, viewer.actor());
     }
