@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use domain::proof::VerifierKey;
 use domain::run::ApprovalPolicy;
+use projections::as_of::Moment;
 
 use crate::audit::Audit;
 
@@ -187,6 +188,9 @@ pub struct Listing {
     /// How many at most, 1 to 1000
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=1000))]
     pub limit: i64,
+    /// As they were at a position of the log, or at a time such as 2026-01-31T09:00:00Z
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    pub as_of: Option<Moment>,
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,
@@ -197,6 +201,9 @@ pub struct Listing {
 pub struct Timeline {
     /// The session's id, as `daybook sessions` shows it
     pub session: String,
+    /// As it was at a position of the log, or at a time such as 2026-01-31T09:00:00Z
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    pub as_of: Option<Moment>,
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,
@@ -284,6 +291,14 @@ pub struct Json {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    if let Ok(position) = text.parse() {
+        return Ok(Moment::Position(position));
+    }
+    let time = chrono::DateTime::parse_from_rfc3339(text);
+    time.map(|time| Moment::Time(time.into())).map_err(|_| "expected a position or a time with its zone".to_owned())
 }
 
 fn policy(text: &str) -> Result<ApprovalPolicy, String> {

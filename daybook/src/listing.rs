@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use domain::SessionId;
-use projections::{session, timeline};
+use projections::{as_of, session, timeline};
 
 use crate::cli::{Listing, OK, Place, Timeline};
 use crate::node::Node;
@@ -17,7 +17,10 @@ pub async fn sessions(place: &Place, listing: &Listing) -> anyhow::Result<u8> {
     node.runner.catch_up().await?;
     let book_id = node.commands.installation().home_book;
     let mut db = node.reader.book(book_id).await?;
-    let sessions = session::list(&mut db, book_id, None, None, listing.limit).await?;
+    let sessions = match listing.as_of {
+        None => session::list(&mut db, book_id, None, None, listing.limit).await?,
+        Some(moment) => as_of::sessions(&mut db, book_id, moment, listing.limit).await?,
+    };
     drop(db);
     if sessions.is_empty() && !listing.json {
         say!("There are no sessions yet. Start one with:  daybook run \"demo\"");
@@ -49,9 +52,14 @@ pub async fn timeline(place: &Place, wanted: &Timeline) -> anyhow::Result<u8> {
     if session::get(&mut db, book_id, session_id).await?.is_none() {
         bail!("there is no {session_id}: `daybook sessions` lists those that are");
     }
+    let until = match wanted.as_of {
+        None => i64::MAX,
+        Some(moment) => as_of::position(&mut db, book_id, moment).await?,
+    };
     let mut after = 0;
     loop {
-        let lines = timeline::list(&mut db, book_id, session_id, after, PAGE).await?;
+        let mut lines = timeline::list(&mut db, book_id, session_id, after, PAGE).await?;
+        lines.retain(|(position, _)| *position <= until);
         let Some((last, _)) = lines.last() else { break };
         after = *last;
         for (position, row) in lines {

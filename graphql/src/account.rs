@@ -6,6 +6,7 @@ use domain::NanoUsd;
 use projections::ledger::{self, Filter, Row};
 
 use crate::State;
+use crate::as_of::{self, AsOf};
 use crate::cursor::cursor;
 use crate::error::{ErrorCode, Refused, read, refuse};
 use crate::ids::{id, parse};
@@ -57,13 +58,19 @@ impl AccountQuery {
         #[graphql(default = false)] include_memo: bool,
         #[graphql(default = 50)] first: i32,
         after: Option<String>,
+        #[graphql(desc = "The ledger as it was then.")] as_of: Option<AsOf>,
     ) -> Refused<Entries> {
         let viewer = viewer(ctx)?;
         let first = page_size(first)?;
+        let until = match as_of {
+            Some(as_of) => Some(as_of::position(ctx, viewer.book_id, as_of).await?),
+            None => None,
+        };
         let filter = Filter {
             session_id: session_id.as_ref().map(|id| parse("sessionId", id)).transpose()?,
             memo: include_memo,
             before: after.as_deref().map(place).transpose()?,
+            until,
         };
         let mut db = ctx.data_unchecked::<State>().reader.book(viewer.book_id).await.map_err(read)?;
         let mut rows = ledger::list(&mut db, viewer.book_id, filter, first + 1).await.map_err(read)?;

@@ -18,6 +18,11 @@ pub fn of(epoch: i32, position: i64) -> String {
 
 /// The position behind a cursor of this installation.
 pub fn position(epoch: i32, cursor: &str) -> Refused<i64> {
+    parse("after", epoch, cursor)
+}
+
+/// The position behind a cursor; `field` names the input in the error.
+pub fn parse(field: &str, epoch: i32, cursor: &str) -> Refused<i64> {
     let parsed = cursor.split_once('-').and_then(|(e, p)| Some((e.parse::<i32>().ok()?, p.parse::<i64>().ok()?)));
     match parsed {
         Some((same, position)) if same == epoch && position >= 0 => Ok(position),
@@ -25,6 +30,9 @@ pub fn position(epoch: i32, cursor: &str) -> Refused<i64> {
             ErrorCode::CursorExpired,
             "this cursor is from before a backup was restored: begin again without it",
         )),
-        _ => Err(refuse(ErrorCode::BadCursor, "after: expected a cursor as the API gave it, such as 1-42")),
+        _ => {
+            let words = format!("{field}: expected a cursor as the API gave it, such as 1-42");
+            Err(refuse(ErrorCode::BadCursor, words))
+        }
     }
 }

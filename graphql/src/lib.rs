@@ -3,6 +3,7 @@
 //! Never here: SQL, a business rule, who is asking (that is `access`).
 
 mod account;
+mod as_of;
 mod book;
 mod cursor;
 mod error;

@@ -193,6 +193,16 @@ pub async fn session_position(
     Ok(row.map(|row| row.get("position")))
 }
 
+/// The session of a stream, if it has events and belongs to one.
+pub async fn session_of(db: &mut PgConnection, book_id: BookId, stream_id: Uuid) -> sqlx::Result<Option<SessionId>> {
+    let row = sqlx::query("SELECT session_id FROM events WHERE book_id = $1 AND stream_id = $2 AND sequence = 1")
+        .bind(book_id.uuid())
+        .bind(stream_id)
+        .fetch_optional(db)
+        .await?;
+    Ok(row.and_then(|row| row.get::<Option<Uuid>, _>("session_id")).map(SessionId::new))
+}
+
 /// The newest position of a book and its hash; 0 where it has no events.
 pub async fn head(db: &mut PgConnection, book_id: BookId) -> sqlx::Result<(i64, Vec<u8>)> {
     let row = sqlx::query("SELECT position, hash FROM book_heads WHERE book_id = $1")

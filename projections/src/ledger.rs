@@ -153,6 +153,8 @@ pub struct Filter {
     pub memo: bool,
     /// Older than this one.
     pub before: Option<(i64, usize)>,
+    /// As the ledger was at this position.
+    pub until: Option<i64>,
 }
 
 /// Postings, newest first.
@@ -166,13 +168,14 @@ pub async fn list(
     let rows = sqlx::query(&select::<Ledger>(
         "WHERE book_id = $1 AND ($2::uuid IS NULL OR partition_id = $2) \
          AND ($3 OR origin = '\"metered\"') AND ($4::bigint IS NULL OR (position, line) < ($4, $5::bigint)) \
-         ORDER BY position DESC, line DESC LIMIT $6",
+         AND ($6::bigint IS NULL OR position <= $6) ORDER BY position DESC, line DESC LIMIT $7",
     ))
     .bind(book_id.uuid())
     .bind(filter.session_id.map(SessionId::uuid))
     .bind(filter.memo)
     .bind(before.map(|b| b.0))
     .bind(before.map(|b| b.1))
+    .bind(filter.until)
     .bind(limit)
     .fetch_all(db)
     .await?;

@@ -4,6 +4,7 @@
 //! SQL, and moves rows and checkpoint in one transaction. Never here: a write to the log, a decision, a side effect. The
 //! one file that is written is the newest signed checkpoint of a book, which must lie outside the database (`tree`).
 
+pub mod as_of;
 pub mod audit;
 pub mod check;
 pub mod column;

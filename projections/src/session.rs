@@ -264,6 +264,25 @@ pub async fn list(
     Ok(rows.iter().map(|row| (Sessions::read_key(row), Sessions::read_row(row))).collect())
 }
 
+/// The newest sessions that had begun by a time, newest first.
+pub async fn begun(
+    db: &mut PgConnection,
+    book_id: BookId,
+    time: Timestamp,
+    limit: i64,
+) -> sqlx::Result<Vec<SessionId>> {
+    let rows = sqlx::query(
+        "SELECT session_id FROM serving.sessions WHERE book_id = $1 AND created_at <= $2 \
+         ORDER BY session_id DESC LIMIT $3",
+    )
+    .bind(book_id.uuid())
+    .bind(time)
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.iter().map(Sessions::read_key).collect())
+}
+
 /// How many sessions there are whose title contains `search`.
 pub async fn count(db: &mut PgConnection, book_id: BookId, search: Option<&str>) -> sqlx::Result<i64> {
     let row = sqlx::query(

@@ -186,6 +186,35 @@ pub struct Totals {
     pub reserved_nanousd: i64,
 }
 
+/// What model calls sum up to.
+pub fn sum<'r>(calls: impl IntoIterator<Item = &'r Row>) -> Totals {
+    let add = |sum: &mut Option<u64>, count: Option<u64>| {
+        if let Some(count) = count {
+            *sum = Some(sum.unwrap_or(0).saturating_add(count));
+        }
+    };
+    calls.into_iter().fold(Totals::default(), |mut totals, row| {
+        totals.calls += row.calls;
+        totals.estimated_calls += i64::from(row.source == Some(UsageSource::Estimated));
+        add(&mut totals.tokens.input_tokens, row.tokens.input_tokens);
+        add(&mut totals.tokens.cache_read_tokens, row.tokens.cache_read_tokens);
+        add(&mut totals.tokens.cache_write_tokens, row.tokens.cache_write_tokens);
+        add(&mut totals.tokens.output_tokens, row.tokens.output_tokens);
+        add(&mut totals.tokens.reasoning_tokens, row.tokens.reasoning_tokens);
+        let cost = match row.origin {
+            Some(ChargeOrigin::Metered) => Some(&mut totals.metered_nanousd),
+            Some(ChargeOrigin::Notional) => Some(&mut totals.notional_nanousd),
+            Some(ChargeOrigin::Imported) => Some(&mut totals.imported_nanousd),
+            None => None,
+        };
+        if let Some(cost) = cost {
+            *cost = cost.saturating_add(row.cost_nanousd.unwrap_or(0));
+        }
+        totals.reserved_nanousd = totals.reserved_nanousd.saturating_add(row.reserved_nanousd);
+        totals
+    })
+}
+
 /// What the model calls of a session, or of one run, sum up to.
 pub async fn totals(
     db: &mut PgConnection,

@@ -6,6 +6,7 @@
 )]
 
 mod acknowledged;
+mod as_of;
 mod audit;
 mod cli;
 mod demo;

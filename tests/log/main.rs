@@ -6,6 +6,7 @@
 )]
 
 mod append;
+mod as_of;
 mod audit;
 mod commands;
 mod duplicates;

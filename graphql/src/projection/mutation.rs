@@ -79,7 +79,7 @@ impl ProjectionMutation {
     /// Has a projection try again to take an event in. For administrators.
     async fn quarantine_retry(&self, ctx: &Context<'_>, input: QuarantineRetryInput) -> Refused<QuarantinePayload> {
         let (viewer, state) = (admin(ctx)?, ctx.data_unchecked::<State>());
-        let position = cursor::position(state.commands.installation().epoch, &input.position)?;
+        let position = cursor::parse("position", state.commands.installation().epoch, &input.position)?;
         let order = QuarantineRetried { projection: input.projection.clone(), position };
         let standing = stands(ctx, viewer, &input.projection, position).await?;
         let done = state.commands.quarantine_retry(viewer, request(&input.request_id)?, order, standing).await;
@@ -89,7 +89,7 @@ impl ProjectionMutation {
     /// Has a projection go on for good as if an event had not happened. The log keeps the event. For administrators.
     async fn quarantine_skip(&self, ctx: &Context<'_>, input: QuarantineSkipInput) -> Refused<QuarantinePayload> {
         let (viewer, state) = (admin(ctx)?, ctx.data_unchecked::<State>());
-        let position = cursor::position(state.commands.installation().epoch, &input.position)?;
+        let position = cursor::parse("position", state.commands.installation().epoch, &input.position)?;
         let reason = Reason::parse("reason", input.reason).map_err(text)?.as_str().to_owned();
         let order = QuarantineSkipped { projection: input.projection.clone(), position, reason };
         let standing = stands(ctx, viewer, &input.projection, position).await?;

@@ -1,14 +1,17 @@
 //! A run as the API shows it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use domain::{BookId, RunId};
+use projections::as_of::Past;
 use projections::run::{self, Row, Status};
-use projections::{Reader, tool_call, usage};
+use projections::{Reader, feed, tool_call, usage};
 
 use crate::State;
+use crate::as_of::{self, AsOf};
 use crate::error::{Refused, read};
 use crate::ids::{id, parse};
 use crate::tool_call::ToolCall;
@@ -22,9 +25,18 @@ pub struct RunQuery;
 #[Object]
 impl RunQuery {
     /// One run.
-    async fn run(&self, ctx: &Context<'_>, id: ID) -> Refused<Option<Run>> {
-        let book_id = viewer(ctx)?.book_id;
-        Run::load(ctx, book_id, parse("id", &id)?).await
+    async fn run(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        #[graphql(desc = "The run, and all that belongs to it, as it was then; null where it was not there yet.")]
+        as_of: Option<AsOf>,
+    ) -> Refused<Option<Run>> {
+        let (book_id, run_id) = (viewer(ctx)?.book_id, parse("id", &id)?);
+        match as_of {
+            None => Run::load(ctx, book_id, run_id).await,
+            Some(as_of) => Run::load_as_of(ctx, book_id, run_id, as_of).await,
+        }
     }
 }
 
@@ -118,6 +130,8 @@ pub struct Run {
     pub run_id: RunId,
     /// What is known of it.
     pub row: Row,
+    /// Its session as it was, where the past was asked for.
+    pub past: Option<Arc<Past>>,
 }
 
 #[Object]
@@ -227,12 +241,21 @@ impl Run {
 
     /// In the order in which they were asked for.
     async fn tool_calls(&self, ctx: &Context<'_>) -> Refused<Vec<ToolCall>> {
+        if let Some(past) = &self.past {
+            let own = past.tool_calls.iter().filter(|(_, row)| row.run_id == self.run_id);
+            let mut calls: Vec<_> = own.map(|(id, row)| (*id, row.clone())).collect();
+            calls.sort_by_key(|(_, row)| (row.step_no, row.call_index));
+            return Ok(calls.into_iter().map(|(id, row)| ToolCall::of(id, row)).collect());
+        }
         let mut db = ctx.data_unchecked::<State>().reader.book(self.book_id).await.map_err(read)?;
         let calls = tool_call::of_run(&mut db, self.book_id, self.run_id).await.map_err(read)?;
         Ok(calls.into_iter().map(|(id, row)| ToolCall::of(id, row)).collect())
     }
 
     async fn usage(&self, ctx: &Context<'_>) -> Refused<Usage> {
+        if let Some(past) = &self.past {
+            return Ok(usage::sum(past.usage.values().filter(|call| call.run_id == self.run_id)).into());
+        }
         let mut db = ctx.data_unchecked::<State>().reader.book(self.book_id).await.map_err(read)?;
         let (session_id, run_id) = (self.row.session_id, Some(self.run_id));
         Ok(usage::totals(&mut db, self.book_id, session_id, run_id).await.map_err(read)?.into())
@@ -244,7 +267,18 @@ impl Run {
     pub async fn load(ctx: &Context<'_>, book_id: BookId, run_id: RunId) -> Refused<Option<Self>> {
         let mut db = ctx.data_unchecked::<State>().reader.book(book_id).await.map_err(read)?;
         let found = run::get(&mut db, book_id, run_id).await.map_err(read)?;
-        Ok(found.map(|(run_id, row)| Self { book_id, run_id, row }))
+        Ok(found.map(|(run_id, row)| Self { book_id, run_id, row, past: None }))
+    }
+
+    async fn load_as_of(ctx: &Context<'_>, book_id: BookId, run_id: RunId, as_of: AsOf) -> Refused<Option<Self>> {
+        let position = as_of::position(ctx, book_id, as_of).await?;
+        let mut db = ctx.data_unchecked::<State>().reader.book(book_id).await.map_err(read)?;
+        let session_id = feed::session_of(&mut db, book_id, run_id.uuid()).await.map_err(read)?;
+        drop(db);
+        let Some(session_id) = session_id else { return Ok(None) };
+        let past = as_of::past(ctx, book_id, session_id, position).await?;
+        let row = past.runs.get(&run_id).cloned();
+        Ok(row.map(|row| Self { book_id, run_id, row, past: Some(past) }))
     }
 }
 

@@ -1,13 +1,17 @@
 //! A session as the API shows it.
 
+use std::sync::Arc;
+
 use async_graphql::connection::{Connection, Edge, EmptyFields};
 use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use domain::{BookId, RunId, SessionId};
+use projections::as_of::Past;
 use projections::session::{self, Row};
 use projections::{file, run, timeline, usage};
 
 use crate::State;
+use crate::as_of::{self, AsOf};
 use crate::cursor::{self, cursor};
 use crate::error::{ErrorCode, Refused, read, refuse};
 use crate::file::File;
@@ -62,9 +66,19 @@ type TimelineEntries = Connection<String, TimelineEntry, EmptyFields, EmptyField
 #[Object]
 impl SessionQuery {
     /// One session.
-    async fn session(&self, ctx: &Context<'_>, id: ID) -> Refused<Option<Session>> {
-        let book_id = viewer(ctx)?.book_id;
-        Session::load(ctx, book_id, parse("id", &id)?).await
+    async fn session(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        #[graphql(desc = "The session, and all that belongs to it, as it was then; null where it was not there yet.")]
+        as_of: Option<AsOf>,
+    ) -> Refused<Option<Session>> {
+        let (book_id, session_id) = (viewer(ctx)?.book_id, parse("id", &id)?);
+        let Some(as_of) = as_of else { return Session::load(ctx, book_id, session_id).await };
+        let position = as_of::position(ctx, book_id, as_of).await?;
+        let past = as_of::past(ctx, book_id, session_id, position).await?;
+        let row = past.session.clone();
+        Ok(row.map(|row| Session { book_id, session_id, row, past: Some(past) }))
     }
 
     /// Newest first. `search` matches titles.
@@ -89,10 +103,9 @@ impl SessionQuery {
         let more = rows.len() as i64 > first;
         rows.truncate(usize::try_from(first).unwrap_or(0));
         let mut connection = Connection::with_additional_fields(before.is_some(), more, SessionCount { total_count });
-        connection.edges.extend(
-            rows.into_iter()
-                .map(|(session_id, row)| Edge::new(session_id.to_string(), Session { book_id, session_id, row })),
-        );
+        connection.edges.extend(rows.into_iter().map(|(session_id, row)| {
+            Edge::new(session_id.to_string(), Session { book_id, session_id, row, past: None })
+        }));
         Ok(connection)
     }
 }
@@ -105,6 +118,8 @@ pub struct Session {
     pub session_id: SessionId,
     /// What is known of it.
     pub row: Row,
+    /// All of it as it was, where the past was asked for.
+    pub past: Option<Arc<Past>>,
 }
 
 #[Object]
@@ -165,16 +180,25 @@ impl Session {
     /// Oldest first.
     async fn runs(&self, ctx: &Context<'_>) -> Refused<Vec<Run>> {
         let book_id = self.book_id;
+        if let Some(past) = &self.past {
+            let runs = past.runs.iter();
+            let runs = runs.map(|(id, row)| Run { book_id, run_id: *id, row: row.clone(), past: Some(past.clone()) });
+            return Ok(runs.collect());
+        }
         let mut db = ctx.data_unchecked::<State>().reader.book(book_id).await.map_err(read)?;
         let runs = run::of_session(&mut db, book_id, self.session_id).await.map_err(read)?;
-        Ok(runs.into_iter().map(|(run_id, row)| Run { book_id, run_id, row }).collect())
+        Ok(runs.into_iter().map(|(run_id, row)| Run { book_id, run_id, row, past: None }).collect())
     }
 
     async fn latest_run(&self, ctx: &Context<'_>) -> Refused<Option<Run>> {
         let Some(run_id) = self.row.run_id.map(RunId::new) else { return Ok(None) };
         let book_id = self.book_id;
+        if let Some(past) = &self.past {
+            let row = past.runs.get(&run_id).cloned();
+            return Ok(row.map(|row| Run { book_id, run_id, row, past: Some(past.clone()) }));
+        }
         let row = ctx.data_unchecked::<DataLoader<RunLoader>>().load_one((book_id, run_id)).await?;
-        Ok(row.map(|row| Run { book_id, run_id, row }))
+        Ok(row.map(|row| Run { book_id, run_id, row, past: None }))
     }
 
     /// How many questions wait for an answer.
@@ -195,6 +219,9 @@ impl Session {
         let from = after.as_deref().map_or(Ok(0), |after| cursor::position(epoch, after))?;
         let mut db = state.reader.book(self.book_id).await.map_err(read)?;
         let mut rows = timeline::list(&mut db, self.book_id, self.session_id, from, first + 1).await.map_err(read)?;
+        if let Some(past) = &self.past {
+            rows.retain(|(position, _)| *position <= past.position);
+        }
         let more = rows.len() as i64 > first;
         rows.truncate(usize::try_from(first).unwrap_or(0));
         let mut connection = Connection::new(from > 0, more);
@@ -206,14 +233,29 @@ impl Session {
     }
 
     /// By path, the deleted ones too.
-    async fn files(&self, ctx: &Context<'_>) -> Refused<Vec<File>> {
+    async fn files(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The files as they were then.")] as_of: Option<AsOf>,
+    ) -> Refused<Vec<File>> {
         let book_id = self.book_id;
+        if let Some(past) = self.past(ctx, as_of).await? {
+            let files = past.files.iter();
+            return Ok(files.map(|((_, path), row)| File { book_id, path: path.clone(), row: row.clone() }).collect());
+        }
         let mut db = ctx.data_unchecked::<State>().reader.book(book_id).await.map_err(read)?;
         let files = file::of_workspace(&mut db, book_id, self.row.workspace_id).await.map_err(read)?;
         Ok(files.into_iter().map(|((_, path), row)| File { book_id, path, row }).collect())
     }
 
-    async fn usage(&self, ctx: &Context<'_>) -> Refused<Usage> {
+    async fn usage(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What had been used by then.")] as_of: Option<AsOf>,
+    ) -> Refused<Usage> {
+        if let Some(past) = self.past(ctx, as_of).await? {
+            return Ok(usage::sum(past.usage.values()).into());
+        }
         let mut db = ctx.data_unchecked::<State>().reader.book(self.book_id).await.map_err(read)?;
         Ok(usage::totals(&mut db, self.book_id, self.session_id, None).await.map_err(read)?.into())
     }
@@ -224,7 +266,14 @@ impl Session {
     pub async fn load(ctx: &Context<'_>, book_id: BookId, session_id: SessionId) -> Refused<Option<Self>> {
         let mut db = ctx.data_unchecked::<State>().reader.book(book_id).await.map_err(read)?;
         let found = session::get(&mut db, book_id, session_id).await.map_err(read)?;
-        Ok(found.map(|(session_id, row)| Self { book_id, session_id, row }))
+        Ok(found.map(|(session_id, row)| Self { book_id, session_id, row, past: None }))
+    }
+
+    /// The moment that a field asks about, or else the one that the whole session is shown at.
+    async fn past(&self, ctx: &Context<'_>, as_of: Option<AsOf>) -> Refused<Option<Arc<Past>>> {
+        let Some(as_of) = as_of else { return Ok(self.past.clone()) };
+        let position = as_of::position(ctx, self.book_id, as_of).await?;
+        as_of::past(ctx, self.book_id, self.session_id, position).await.map(Some)
     }
 }
 

@@ -123,7 +123,7 @@ impl Standing {
     }
 
     /// The events that a build takes in when it goes to position `to`: neither those that wait nor those that are
-    /// skipped. A projection that stops looks ahead for skips, since it never reaches them by itself.
+    /// skipped.
     pub fn keep<'e>(
         &self,
         projection: &dyn Apply,
@@ -132,9 +132,9 @@ impl Standing {
         to: i64,
     ) -> Cow<'e, [Recorded]> {
         let entries = schema.and_then(|schema| self.entries.get(schema)).filter(|entries| !entries.is_empty());
-        let skips = self.orders.iter().filter(|order| order.skip && order.projection == projection.name());
-        let skips = skips.filter(|order| order.at <= to || projection.stops());
-        let skips: Vec<i64> = skips.map(|order| order.position).collect();
+        // One that stops looks ahead for orders, since it never reaches them by itself.
+        let known = if projection.stops() { i64::MAX } else { to };
+        let skips: Vec<i64> = self.skips(projection.name(), known).collect();
         if entries.is_none() && skips.is_empty() {
             return Cow::Borrowed(events);
         }
