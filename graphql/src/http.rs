@@ -14,8 +14,9 @@ use domain::Viewer;
 use crate::Schema;
 use crate::error::with_codes;
 
-/// What is set aside for what a socket's client sends. Its questions are short, and sockets are many.
-const READ_BUFFER: usize = 4 * 1024;
+/// How much of what a socket's client sends is read at once, in bytes. It sends little, and sockets are many; this much
+/// is cleared each time that one is looked at.
+const READ_BUFFER: usize = 1024;
 /// The longest message that a client may send, in bytes.
 const MESSAGE_MAX: usize = 1024 * 1024;
 

@@ -27,8 +27,8 @@ pub struct Following {
     pub bus: Bus,
     pub session_id: SessionId,
     pub epoch: i32,
-    /// The fields that were asked for.
-    pub asked: Option<Arc<str>>,
+    /// The hash of what was asked for.
+    pub asked: Option<[u8; 32]>,
 }
 
 /// What can happen to a subscription.
@@ -69,7 +69,7 @@ impl Following {
                         for frame in frames {
                             yield Ok(Outgoing::Own(frame::live(&frame)));
                         }
-                        yield Ok(Outgoing::Shared { batch, prev, epoch: self.epoch, asked: self.asked.clone() });
+                        yield Ok(Outgoing::Shared { batch, prev, epoch: self.epoch, asked: self.asked });
                     }
                     Happened::News(Ok(News::CaughtUp)) => {
                         let (open, frames) = self.bus.listen(self.session_id);

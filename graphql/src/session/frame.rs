@@ -17,6 +17,7 @@ use domain::RunId;
 use domain::run::RunEvent;
 use projections::follow::{Batch, Logged, Rendering};
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 use crate::cursor;
 use crate::ids::id;
@@ -102,7 +103,7 @@ struct Event {
 /// A frame on its way: one of a subscriber's own, or events that others get too.
 pub enum Outgoing {
     Own(SessionFrame),
-    Shared { batch: Arc<Batch>, prev: i64, epoch: i32, asked: Option<Arc<str>> },
+    Shared { batch: Arc<Batch>, prev: i64, epoch: i32, asked: Option<[u8; 32]> },
 }
 
 impl OutputType for Outgoing {
@@ -117,11 +118,11 @@ impl OutputType for Outgoing {
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
         let (batch, prev, epoch, asked) = match self {
             Self::Own(frame) => return frame.resolve(ctx, field).await,
-            Self::Shared { batch, prev, epoch, asked } => (batch, *prev, *epoch, asked),
+            Self::Shared { batch, prev, epoch, asked } => (batch, *prev, *epoch, *asked),
         };
         let resolve = async || events(batch.events(), prev, epoch).resolve(ctx, field).await;
         let Some(asked) = asked else { return resolve().await };
-        let rendering = Rendering { asked: asked.clone(), prev };
+        let rendering = Rendering { asked, prev };
         if let Some(text) = batch.rendered(&rendering) {
             return Ok(raw(&text));
         }
@@ -132,13 +133,13 @@ impl OutputType for Outgoing {
     }
 }
 
-/// What of a subscription decides how its frames look: the fields that it asks for. `None` where that depends on more.
-pub fn asked(ctx: &Context<'_>) -> Option<Arc<str>> {
+/// What of a subscription decides how its frames look: the hash of what it asks for. `None` where more decides.
+pub fn asked(ctx: &Context<'_>) -> Option<[u8; 32]> {
     let mut fragments: Vec<_> = ctx.query_env.fragments.iter().collect();
     fragments.sort_by(|one, other| one.0.cmp(other.0));
     let asked = format!("{:?} {fragments:?}", ctx.item.node.selection_set.node);
     // With a variable among them, frames look different from subscriber to subscriber.
-    (!asked.contains("Variable(")).then(|| asked.into())
+    (!asked.contains("Variable(")).then(|| Sha256::digest(asked).into())
 }
 
 /// Text as it is written.

@@ -15,10 +15,10 @@ pub struct Batch {
 }
 
 /// What a rendering of a batch depends on besides its events.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rendering {
-    /// What was asked for, in the asker's own words.
-    pub asked: Arc<str>,
+    /// The hash of what was asked for.
+    pub asked: [u8; 32],
     /// The position before the batch in its session.
     pub prev: i64,
 }

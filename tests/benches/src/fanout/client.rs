@@ -7,15 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use daybook_tests::Client;
 use domain::SessionId;
-use futures::{SinkExt, StreamExt};
+use futures::StreamExt;
 use serde_json::json;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
+use super::socket::Socket;
 use super::{Appended, Measured, Scenario};
 use crate::source::nanos;
 
@@ -47,8 +44,6 @@ pub struct Crowd {
     reading: JoinSet<Received>,
 }
 
-type Socket = WebSocketStream<TcpStream>;
-
 impl Crowd {
     /// So many subscribers, spread over the sessions, each with all of the past.
     pub async fn join(client: &Client, sessions: &[SessionId], subscribers: usize) -> anyhow::Result<Self> {
@@ -77,25 +72,16 @@ impl Crowd {
 }
 
 async fn subscribe(client: &Client, session_id: SessionId) -> anyhow::Result<Socket> {
-    let Client { address, cookie } = client;
-    let mut request = format!("ws://{address}/graphql/ws").into_client_request()?;
-    let origin = format!("http://{address}");
-    for (name, value) in [("sec-websocket-protocol", "graphql-transport-ws"), ("cookie", cookie), ("origin", &origin)] {
-        request.headers_mut().insert(name, value.parse()?);
-    }
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await?;
+    let mut socket = Socket::open(client).await?;
     let variables = json!({ "id": session_id.to_string() });
     for message in [
         json!({ "type": "connection_init" }),
         json!({ "id": "1", "type": "subscribe", "payload": { "query": FOLLOW, "variables": variables } }),
     ] {
-        socket.send(Message::text(message.to_string())).await?;
+        socket.send(&message.to_string()).await?;
     }
     loop {
-        let message = socket.next().await.context("the server hung up")??;
-        let text = message.to_text()?;
+        let text = socket.next().await?.context("the server hung up")?;
         ensure!(!text.contains("\"errors\""), "the server refused: {text}");
         if text.contains(CAUGHT_UP) {
             return Ok(socket);
@@ -112,8 +98,8 @@ async fn read(session: usize, mut socket: Socket, mut until: watch::Receiver<Opt
         }
         tokio::select! {
             message = socket.next() => {
-                let Some(Ok(message)) = message else { return received };
-                let (now, text) = (nanos(), message.to_text().unwrap_or_default());
+                let Ok(Some(text)) = message else { return received };
+                let now = nanos();
                 if text.contains(EVENTS) {
                     received.frames += 1;
                     received.events.extend(positions(text).map(|position| (position, now)));
@@ -167,6 +153,7 @@ pub fn compare(
         p50: rank(0.5)?,
         p99: rank(0.99)?,
         slowest: rank(1.0)?,
+        received: received.iter().map(|one| one.events.len()).sum(),
         frames: received.iter().map(|one| one.frames).sum(),
         idle_bytes: 0,
         loaded_bytes: 0,

@@ -6,6 +6,7 @@
 mod client;
 mod report;
 mod serving;
+mod socket;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,8 @@ pub struct Measured {
     pub p50: Duration,
     pub p99: Duration,
     pub slowest: Duration,
+    /// Events and frames, those of the warm-up included.
+    pub received: usize,
     pub frames: usize,
     /// Resident memory of the server per subscriber, in bytes: once all had caught up, and after the load.
     pub idle_bytes: i64,

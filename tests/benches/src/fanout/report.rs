@@ -71,7 +71,7 @@ fn costs(measured: &[Measured]) -> String {
             name(one.scenario).to_owned(),
             kib(one.idle_bytes),
             kib(one.loaded_bytes),
-            figure(Some(one.deliveries as f64 / one.frames.max(1) as f64)),
+            figure(Some(one.received as f64 / one.frames.max(1) as f64)),
             figure(Some(one.server_cpu)),
             figure(Some(one.own_cpu)),
         ]);
