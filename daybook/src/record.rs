@@ -94,7 +94,7 @@ pub async fn deploy(rebuilder: Rebuilder) {
         };
         tracing::info!(
             projections = outdated.join(", "),
-            "what serves is of an earlier version: making the next builds"
+            "the next builds are to be made: what serves is of an earlier version, or a rebuild was interrupted"
         );
         match rebuilder.rebuild(&outdated, Options::default()).await {
             Ok(results) => {

@@ -54,13 +54,22 @@ async fn serving(db: &mut PgConnection, projection: &str) -> sqlx::Result<Option
     Ok(row.map(|row| (row.get("schema_name"), row.get("version"))))
 }
 
-/// The projections for which a build of an earlier version serves. One of a later version is a later release's.
+/// The projections for which a build of an earlier version serves, or a rebuild was interrupted before it was compared.
+/// A build of a later version is a later release's.
 pub(crate) async fn outdated(pool: &PgPool, projections: &[Box<dyn Apply>]) -> sqlx::Result<Vec<&'static str>> {
     let mut db = pool.acquire().await?;
     let mut outdated = vec![];
     for projection in projections {
         let serving = serving(&mut db, projection.name()).await?;
-        if serving.is_some_and(|(_, version)| version < projection.version()) {
+        let interrupted = sqlx::query(
+            "SELECT 1 FROM builds WHERE projection = $1 AND version = $2 AND served_at IS NULL AND compared IS NULL \
+             AND state IN ('rebuilding', 'following')",
+        )
+        .bind(projection.name())
+        .bind(projection.version())
+        .fetch_optional(&mut *db)
+        .await?;
+        if interrupted.is_some() || serving.is_some_and(|(_, version)| version < projection.version()) {
             outdated.push(projection.name());
         }
     }

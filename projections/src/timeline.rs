@@ -80,7 +80,7 @@ impl Projection for Timeline {
             Some(event) => words(event),
             None => ("Content erased".to_owned(), String::new()),
         };
-        let detail = detail.split_whitespace().collect::<Vec<_>>().join(" ");
+        let detail = one_line(&detail);
         *row = Some(Row {
             session_id,
             run_id: RunEvent::stores(&event.event_type).then_some(event.stream_id),
@@ -129,6 +129,21 @@ impl Projection for Timeline {
             recorded_at: row.get("recorded_at"),
         }
     }
+}
+
+/// As much of a text as a detail can show, in one line.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        if line.len() >= DETAIL_MAX {
+            break;
+        }
+    }
+    line
 }
 
 /// An event in words: a title and one line of detail.

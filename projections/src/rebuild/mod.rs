@@ -374,7 +374,7 @@ impl Rebuilder {
         Ok(())
     }
 
-    /// The projections whose build is of an earlier version than this release's.
+    /// The projections whose build is of an earlier version than this release's, and those whose rebuild was interrupted.
     pub async fn outdated(&self) -> Result<Vec<&'static str>, RebuildError> {
         Ok(crate::build::outdated(self.runner.pool(), self.runner.projections()).await?)
     }

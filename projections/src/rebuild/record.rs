@@ -10,6 +10,7 @@ use super::owner::this_process;
 use super::report::{Named, Phase, Progress};
 use crate::apply::Apply;
 use crate::build::{self, Build};
+use crate::runner::lock_posting;
 
 /// A build that is to serve.
 #[derive(Debug, Clone)]
@@ -181,6 +182,8 @@ pub(super) async fn cancelled(pool: &PgPool, green: &Green) -> sqlx::Result<bool
 /// Ends a build that will not serve: one that served before is kept as it was, of any other nothing stays but its row.
 pub(super) async fn end(pool: &PgPool, green: &Green, state: &str, failure: Option<&str>) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
+    // Nobody posts to a table while it goes.
+    lock_posting(&mut tx).await?;
     let row = sqlx::query(
         "UPDATE builds SET state = CASE WHEN served_at IS NULL THEN $2 ELSE 'retired' END, failure = $3, owner = NULL, \
          cancel = false, progress = jsonb_set(coalesce(progress, '{}'), '{phase}', to_jsonb($2::text)) \
