@@ -49,7 +49,7 @@ impl Load {
     /// Starts one on a database; `field` names the books.
     pub fn start(url: &str, field: Uuid, clock: &'static str) -> Self {
         let (run, heard, count) = (commands::ids::new_id::<()>().uuid(), Arc::default(), watch::Sender::new(0));
-        let (child, stdin, hearing) = spawn(url, field, run, clock, &heard, &count);
+        let (child, stdin, hearing) = spawn(url, (field, run), clock, &heard, &count);
         Self { run, url: url.to_owned(), field, clock, heard, count, child, stdin, hearing }
     }
 
@@ -92,7 +92,7 @@ impl Load {
         self.child.kill().await.expect("a child can be killed");
         self.silence().await;
         (self.child, self.stdin, self.hearing) =
-            spawn(&self.url, self.field, self.run, self.clock, &self.heard, &self.count);
+            spawn(&self.url, (self.field, self.run), self.clock, &self.heard, &self.count);
     }
 
     /// Lets it finish what it has begun.
@@ -123,8 +123,7 @@ type Spawned = (Child, Option<ChildStdin>, Vec<JoinHandle<()>>);
 
 fn spawn(
     url: &str,
-    field: Uuid,
-    run: Uuid,
+    (field, run): (Uuid, Uuid),
     clock: &str,
     heard: &Arc<Mutex<Heard>>,
     count: &watch::Sender<usize>,

@@ -169,7 +169,7 @@ impl Load {
     /// Begins a session, writes to it, stops it, and so on.
     async fn command(&self, asker: usize, round: usize) -> Result<i64, CommandError> {
         let text = |round| marker(self.run, asker, round);
-        let parsed = MessageText::parse("text", &text(round)).expect("it is short");
+        let parsed = MessageText::parse("text", text(round)).expect("it is short");
         let id = request_id(self.run, &text(round));
         let begun = request_id(self.run, &text(round - round % 3)).uuid();
         let model = "scripted/test".to_owned();
