@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use domain::proof::VerifierKey;
 use domain::run::ApprovalPolicy;
 use projections::as_of::Moment;
@@ -211,7 +211,7 @@ pub struct Timeline {
 
 /// What to fold again.
 #[derive(Args, Clone)]
-#[group(id = "what", required = true, multiple = false, args = ["names", "all", "check", "undo", "cancel"])]
+#[command(group(ArgGroup::new("what").required(true).args(["names", "all", "check", "undo", "cancel"])))]
 pub struct Rebuild {
     /// The read models, such as timeline or sessions
     #[arg(value_name = "NAME")]

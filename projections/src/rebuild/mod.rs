@@ -326,6 +326,13 @@ impl Rebuilder {
     pub async fn undo(&self, name: &str, request_id: Option<RequestId>) -> Result<(), RebuildError> {
         self.named(name)?;
         let owner = Owner::take(self.runner.pool(), &[name]).await?;
+        let undone = self.go_back(name, request_id).await;
+        owner.release().await;
+        undone
+    }
+
+    /// Undoes, as the owner.
+    async fn go_back(&self, name: &str, request_id: Option<RequestId>) -> Result<(), RebuildError> {
         if let Some(request_id) = request_id
             && let Some(failure) = record::answered(self.runner.pool(), name, request_id).await?
         {
@@ -338,11 +345,12 @@ impl Rebuilder {
             self.switch(&[(projection, green.clone())]).await.map_err(|(_, error)| error)
         };
         match undone.await {
-            Ok(()) => self.report(Report::Undone { build: green.named(projection) }).await,
-            Err(error) => return Err(self.give_up(projection, &green, error).await?),
+            Ok(()) => {
+                self.report(Report::Undone { build: green.named(projection) }).await;
+                Ok(())
+            }
+            Err(error) => Err(self.give_up(projection, &green, error).await?),
         }
-        owner.release().await;
-        Ok(())
     }
 
     /// Has whoever rebuilds a projection give up, in whatever process; cleans up where nobody is left to. Answers whether
