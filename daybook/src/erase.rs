@@ -33,6 +33,7 @@ pub async fn run(place: &Place, wanted: &Erase) -> anyhow::Result<u8> {
         let done = node.commands.session_erase(&viewer, new_id(), SessionErase { session_id, reason }).await?;
         node.runner.catch_up().await?;
         remove_folders(&node.workspaces(), &look(&mut Erasures::new(node.commands.clone())).await);
+        node.sign().await;
         position = Some(done.position);
     }
     if wanted.json {
@@ -51,7 +52,8 @@ pub async fn run(place: &Place, wanted: &Erase) -> anyhow::Result<u8> {
 fn tell(plan: &SessionErasure, rows: &[(&str, i64)], position: Option<i64>) -> anyhow::Result<()> {
     let (lose, go) = if position.is_some() { ("lost", "go") } else { ("would lose", "would go") };
     say!("{} events {lose} their content ({} bytes of payload)", plan.events, plan.payload_bytes);
-    say!("{} blobs {go} ({} bytes)", plan.blobs, plan.blob_bytes);
+    let later = if plan.blobs > 0 { "; those of the last 10 minutes when these are over" } else { "" };
+    say!("{} blobs {go} ({} bytes{later})", plan.blobs, plan.blob_bytes);
     for blob in &plan.shared_blobs {
         say!("  {} stays: the event at position {} names it too", blob.sha256, blob.position);
     }

@@ -78,7 +78,8 @@ impl Projection for Timeline {
         let Some(session_id) = event.session_id else { return };
         let (title, detail) = match event.event() {
             Some(event) => words(event),
-            None => ("Content erased".to_owned(), String::new()),
+            // What kind of thing happened stands in the header, which stays.
+            None => ("Content erased".to_owned(), event.event_type.clone()),
         };
         let detail = one_line(&detail);
         *row = Some(Row {
