@@ -122,4 +122,3 @@ pub fn overseer<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
         Err(refuse(ErrorCode::Forbidden, "this is for administrators and auditors"))
     }
 }
-
