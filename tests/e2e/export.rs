@@ -268,10 +268,9 @@ async fn what_this_release_does_not_know_is_refused_before_anything_is_written()
     one.say(&["run", "demo", "--yes"]).await;
     let session = newest_session(&one).await;
     let whole = std::fs::read_to_string(export(&one, "session.jsonl", &["--session", &session]).await).unwrap();
-    let forgeries: [(&str, fn(&mut Leaf), &str); 3] = [
+    let forgeries: [(&str, fn(&mut Leaf), &str); 2] = [
         ("later", |leaf| leaf.event_version = 99, "version 99 is unknown to this release"),
         ("other", |leaf| leaf.event_type = "user.registered".into(), "malformed"),
-        ("erased", |leaf| (leaf.salt, leaf.payload) = (None, None), "the payload was erased"),
     ];
     for (name, forgery, reason) in forgeries {
         let file = one.folder.path().join(name);
@@ -291,6 +290,33 @@ async fn what_this_release_does_not_know_is_refused_before_anything_is_written()
     std::fs::write(&file, forged(&whole, 4, |_| {})).unwrap();
     import(&other, &file).await;
     the_same(&one, &other, &session).await;
+}
+
+#[tokio::test]
+async fn what_was_erased_still_proves_itself_and_cannot_be_taken_in() {
+    let (one, other) = (Studio::idle().await, Studio::idle().await);
+    one.say(&["run", "demo", "--yes"]).await;
+    let session = newest_session(&one).await;
+    let whole = export(&one, "whole.jsonl", &["--session", &session]).await;
+    import(&other, &whole).await;
+    // A record can be erased like what was done here.
+    for studio in [&one, &other] {
+        studio.say(&["erase", "--session", &session, "--reason", "asked for"]).await;
+        sound(studio).await;
+        for what in [&["--session", &session][..], &["--book"]] {
+            let file = export(studio, "erased.jsonl", what).await;
+            let said = json(studio.say(&["audit", "verify", file.to_str().unwrap(), "--json"]).await.trim());
+            assert!(said["erased"].as_i64().unwrap() > 50, "{said}");
+            assert!(in_python(&file, None).await.status.success());
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert!(!text.contains("MMXXVI") && !text.contains("roman.py"), "nothing of the content is left");
+        }
+    }
+    let file = export(&one, "erased.jsonl", &["--session", &session]).await;
+    let refused = Studio::idle().await.daybook(&["import", file.to_str().unwrap()]).await;
+    let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(3), "{complaint}");
+    assert!(complaint.contains("the payload was erased"), "{complaint}");
 }
 
 /// The export of the only session of a book with one line changed, in a log that a stranger made of it and signed.

@@ -110,6 +110,9 @@ pub enum Fault {
     /// More lines than the manifest says.
     #[error("it is one line more than the manifest says")]
     TooMany,
+    /// A payload that is gone without a word.
+    #[error("the payload of position {0} is gone, and no event of the export says that it was erased")]
+    Unexplained(i64),
     /// The digest is not that of the file.
     #[error("the digest in the manifest is not that of the bytes that follow it")]
     Digest,

@@ -4,6 +4,7 @@
 //! describes the same bytes for other programs. Never here: a file, a database; lines come in and go out as bytes.
 
 mod blob;
+mod erased;
 mod fault;
 mod frontier;
 mod line;

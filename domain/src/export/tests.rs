@@ -21,6 +21,8 @@ fn uuid(number: u128) -> uuid::Uuid {
 
 const BOOK: u128 = 1;
 const SESSION: u128 = 7;
+const ERASED: i64 = 2;
+const ERASURE: i64 = 4;
 
 fn key() -> CheckpointKey {
     CheckpointKey::from_seed(&[3; 32])
@@ -55,7 +57,12 @@ impl Log {
             let stream_id = uuid(if position % 5 == 0 { BOOK } else { session });
             let sequence = sequences.entry(stream_id).or_insert(0);
             *sequence += 1;
-            log.push(leaf(position, stream_id, *sequence, session));
+            let mut leaf = leaf(position, stream_id, *sequence, session);
+            // The second event was erased, and the fourth says so.
+            if position == ERASED && events >= ERASURE {
+                (leaf.salt, leaf.payload) = (None, None);
+            }
+            log.push(leaf);
         }
         log
     }
@@ -109,16 +116,16 @@ impl Log {
     }
 }
 
-/// An event; some refer to the blob, one is erased.
+/// An event; some refer to the blob, one says that another was erased.
 fn leaf(position: i64, stream_id: uuid::Uuid, sequence: i64, session: u128) -> Leaf {
     let payload = match position % 4 {
+        _ if position == ERASURE => format!(r#"{{"positions":[{{"first":{ERASED},"last":{ERASED}}}]}}"#),
         0 => format!(r#"{{"output":{{"text":"…","blob":{{"sha256":"{}","bytes":4000}}}}}}"#, sha256(&blob())),
         1 => format!(r#"{{"before_sha256":"{}","path":"a"}}"#, sha256(&[position as u8])),
         _ => format!(r#"{{"reason":"\u00e4 {position}"}}"#),
     };
     let salt = [position as u8; chain::SALT_BYTES];
     let commitment = chain::commitment(&salt, payload.as_bytes());
-    let kept = position != 2;
     Leaf {
         book_id: uuid(BOOK),
         position,
@@ -126,7 +133,7 @@ fn leaf(position: i64, stream_id: uuid::Uuid, sequence: i64, session: u128) -> L
         sequence,
         session_id: Some(uuid(session)),
         event_id: uuid(1_000 + position as u128),
-        event_type: "tests.skipped".into(),
+        event_type: if position == ERASURE { "content.erased" } else { "tests.skipped" }.into(),
         event_version: 1,
         occurred_us: 1_700_000_000_000_000 + position,
         recorded_us: 1_700_000_000_000_000 + position,
@@ -137,8 +144,8 @@ fn leaf(position: i64, stream_id: uuid::Uuid, sequence: i64, session: u128) -> L
         request_hash: None,
         metadata: "{}".into(),
         commitment: to_hex(&commitment),
-        salt: kept.then(|| to_hex(&salt)),
-        payload: kept.then_some(payload),
+        salt: Some(to_hex(&salt)),
+        payload: Some(payload),
     }
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::MAX_LINE_BYTES;
 use super::blob::Blob;
+use super::erased::ErasedEvents;
 use super::fault::{Fault, FaultyLine};
 use super::frontier::Frontier;
 use super::line::{BlobLine, EventLine, Line};
@@ -45,7 +46,7 @@ pub struct Verifier {
     /// The line after the last event.
     blobs_from: u64,
     events: u64,
-    erased: u64,
+    erased: ErasedEvents,
 }
 
 /// What the events are checked against.
@@ -96,7 +97,7 @@ impl Verifier {
             blobs: Blobs::default(),
             blobs_from: 2,
             events: 0,
-            erased: 0,
+            erased: ErasedEvents::default(),
             manifest,
         })
     }
@@ -164,7 +165,7 @@ impl Verifier {
         }
         self.blobs.referred(event.payload.as_deref().unwrap_or_default())?;
         (self.position, self.events) = (event.position, self.events + 1);
-        self.erased += u64::from(event.payload.is_none());
+        self.erased.take(self.line, event);
         self.sequences.insert(event.stream_id, event.sequence);
         Ok(())
     }
@@ -196,6 +197,7 @@ impl Verifier {
         match self.finished() {
             // The digest stands in the first line, and no line after it was found wrong.
             Err(fault @ (Fault::Digest | Fault::Root(_))) => Err(FaultyLine { line: 1, fault }),
+            Err(fault @ Fault::Unexplained(position)) => Err(FaultyLine { line: self.erased.line(position), fault }),
             Err(fault) => Err(self.faulty(fault)),
             Ok(()) => Ok(Report {
                 checkpoint_size: self.checkpoint.size,
@@ -214,7 +216,7 @@ impl Verifier {
         let manifest = &self.manifest;
         let counts = [
             ("events", manifest.events, self.events),
-            ("erased events", manifest.erased, self.erased),
+            ("erased events", manifest.erased, self.erased.count()),
             ("blobs", manifest.blobs, self.blobs.kept),
             ("absent blobs", manifest.absent, self.blobs.absent),
         ];
@@ -223,6 +225,11 @@ impl Verifier {
         }
         if self.digest.clone().finalize()[..] != manifest.digest()?[..] {
             return Err(Fault::Digest);
+        }
+        // Where a range ends early, the events that say what was erased may come after it.
+        let open_end = manifest.to.unsigned_abs() < self.checkpoint.size;
+        if let Some(position) = self.erased.unexplained().filter(|_| !open_end) {
+            return Err(Fault::Unexplained(position));
         }
         match &self.evidence {
             Evidence::Book { tree, ties, .. } => manifest.ends(tree, ties, &self.checkpoint),

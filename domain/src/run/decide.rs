@@ -21,6 +21,8 @@ impl Aggregate for Run {
             (_, None) => return Err(RunRefusal::Unknown),
             (RunCommand::EndRecord { .. }, Some(state)) if state.request.trigger == Trigger::Import => state,
             (RunCommand::EndRecord { .. }, Some(_)) => return Err(RunRefusal::Taken),
+            // A record can be forgotten, and nothing else can be done with it.
+            (RunCommand::Erase(_), Some(state)) => state,
             (_, Some(state)) if state.request.trigger == Trigger::Import => return Err(RunRefusal::Imported),
             (_, Some(state)) => state,
         };

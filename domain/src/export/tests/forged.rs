@@ -111,11 +111,14 @@ fn events_that_are_left_out_doubled_or_moved_are_missed() {
 #[test]
 fn a_payload_can_only_be_left_out_as_erased() {
     let file = Log::new(9).book(1, 9);
-    let index = events(&file)[4];
+    let index = events(&file)[6];
     let half = forged(&file, index, |line| line.event.salt = None);
     assert_eq!(refused(&half).line, index as u64 + 2);
-    let uncounted = forged(&file, index, |line| (line.event.salt, line.event.payload) = (None, None));
-    assert!(matches!(refused(&uncounted).fault, Fault::Count { what: "erased events", .. } | Fault::BlobStray(_)));
+    let mut hidden = forged(&file, index, |line| (line.event.salt, line.event.payload) = (None, None));
+    assert!(matches!(refused(&hidden).fault, Fault::Count { what: "erased events", .. }));
+    // Counted, too; but no event says that it was erased.
+    hidden.manifest.erased += 1;
+    assert_eq!(refused(&hidden), FaultyLine { line: index as u64 + 2, fault: Fault::Unexplained(7) });
 }
 
 #[test]
