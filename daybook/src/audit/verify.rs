@@ -81,9 +81,13 @@ fn show(report: &Report, json: bool) -> anyhow::Result<()> {
         n if n == report.verified && n > 0 => "all of it is covered by a signed checkpoint".to_owned(),
         n => format!("unprotected after position {n}"),
     };
+    let erased = if report.erased > 0 { format!(" ({} of them erased)", report.erased) } else { String::new() };
     match &report.broken {
-        None => say!("{book_id}: {} events, the chain holds, the tree holds; {covered}", report.verified),
+        None => say!("{book_id}: {} events{erased}, the chain holds, the tree holds; {covered}", report.verified),
         Some(broken) => say!("{book_id}: BROKEN at position {}: {}; {covered}", broken.position, broken.reason),
+    }
+    if report.unfinished > 0 {
+        say!("{book_id}: {} events are to be erased and still have their content", report.unfinished);
     }
     for fault in &protection.faults {
         say!("{book_id}: BROKEN: {fault}");
