@@ -81,9 +81,9 @@ fn show(report: &Report, json: bool) -> anyhow::Result<()> {
         n if n == report.verified && n > 0 => "all of it is covered by a signed checkpoint".to_owned(),
         n => format!("unprotected after position {n}"),
     };
+    let erased = if report.erased > 0 { format!(", {} of them erased", report.erased) } else { String::new() };
     match &report.broken {
         None => {
-            let erased = if report.erased > 0 { format!(", {} of them erased", report.erased) } else { String::new() };
             say!("{book_id}: {} events{erased}, the chain holds, the tree holds; {covered}", report.verified);
         }
         Some(broken) => say!("{book_id}: BROKEN at position {}: {}; {covered}", broken.position, broken.reason),
