@@ -96,6 +96,18 @@ pub(crate) async fn following(db: &mut PgConnection, book_id: BookId) -> sqlx::R
     Ok(builds.collect())
 }
 
+/// The builds of a projection that served before and are kept to go back to.
+pub(crate) async fn kept(db: &mut PgConnection, projection: &str) -> sqlx::Result<Vec<String>> {
+    let rows = sqlx::query(
+        "SELECT schema_name FROM builds WHERE projection = $1 AND state = 'retired' \
+         AND to_regclass(schema_name || '.' || projection) IS NOT NULL",
+    )
+    .bind(projection)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.get("schema_name")).collect())
+}
+
 /// Makes the next build of a projection: bare where it is to be loaded, complete otherwise.
 pub(crate) async fn create(db: &mut PgConnection, projection: &dyn Apply, state: &str) -> sqlx::Result<String> {
     lock(db).await?;

@@ -4,7 +4,7 @@ use domain::{BookId, WorkerId};
 use sqlx::{Connection, PgConnection, Row};
 
 use crate::apply::{Apply, ApplyError};
-use crate::build::Build;
+use crate::build::{self, Build};
 use crate::feed::{self, Partition, Recorded};
 use crate::quarantine::{self, Culprit, Order, Standing};
 
@@ -155,6 +155,10 @@ impl Posting<'_> {
             if event.erases() {
                 // What an erased session left in the rows goes: they are folded anew from what is left of it.
                 refold(db, self.projection, &self.build.schema, event.partition(), reached).await?;
+                // A build that is kept to go back to catches up and folds them then; nothing may lie there until it does.
+                for schema in build::kept(db, self.projection.name()).await? {
+                    self.projection.clear(db, &schema, event.partition()).await?;
+                }
                 // An error may quote what went.
                 forget_error(db, &self.build.schema, event.book_id).await?;
             }
