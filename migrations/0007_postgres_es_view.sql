@@ -13,6 +13,7 @@ CREATE FUNCTION postgres_es.aggregate_type(event_type text) RETURNS text LANGUAG
         WHEN 'tests' THEN 'run'
         WHEN 'thinking' THEN 'run'
         WHEN 'tool_call' THEN 'run'
+        WHEN 'content' THEN 'session'
         WHEN 'message' THEN 'session'
         WHEN 'file' THEN 'workspace'
         WHEN 'reservation' THEN 'account'

@@ -172,10 +172,11 @@ async fn a_run_that_was_under_way_is_over_where_it_is_taken_in() {
         log.into_iter().filter(|event| event.session.as_ref().is_some_and(|id| ids.contains(id))).count()
     };
     assert_eq!(of_records(proof::log(&other).await), of_records(before));
+    // It brings the read models up to the log.
+    sound(&other).await;
     let open = "SELECT count(*) AS n FROM serving.usage WHERE reserved_nanousd > 0";
     let open: i64 = sqlx::query(open).fetch_one(&other.database.pool).await.unwrap().get("n");
     assert_eq!(open, 0, "no money stays set aside");
-    sound(&other).await;
 }
 
 #[tokio::test]

@@ -40,7 +40,10 @@ async fn refuse_nothing(db: &mut PgConnection, projection: &str) {
 /// A session whose run is over.
 async fn over(client: &Client) -> Begun {
     let begun = story::begin(client, "hello").await;
-    Follower::open(client, &begun.session, None).await.until_event("run.completed").await;
+    let mut follower = Follower::open(client, &begun.session, None).await;
+    follower.until_event("run.completed").await;
+    // Whoever follows hears of an event before the read models show it.
+    story::session_after(client, &begun, &follower).await;
     begun
 }
 

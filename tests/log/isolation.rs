@@ -26,6 +26,12 @@ async fn two_books() -> (Database, [BookId; 2]) {
     let kept = tempfile::tempdir().unwrap();
     let signer = Signer::new(CheckpointKey::from_seed(&[1; SEED_BYTES]), kept.path().to_owned());
     in_time(Follower::new(database.pool.clone(), signer).sign_all()).await.unwrap();
+    let mut db = superuser(&database).await;
+    for book in books {
+        let wait = "INSERT INTO quarantine (schema_name, book_id, partition_id, position, event_type, error, stops, seen, tried_by) \
+                    SELECT schema_name, $1, $1, 1, 'session.started', 'it waits', false, 0, '{}' FROM builds LIMIT 1";
+        sqlx::query(wait).bind(book.uuid()).execute(&mut db).await.unwrap();
+    }
     (database, books)
 }
 
