@@ -269,7 +269,8 @@ async fn what_this_release_does_not_know_is_refused_before_anything_is_written()
     one.say(&["run", "demo", "--yes"]).await;
     let session = newest_session(&one).await;
     let whole = std::fs::read_to_string(export(&one, "session.jsonl", &["--session", &session]).await).unwrap();
-    let forgeries: [(&str, fn(&mut Leaf), &str); 2] = [
+    type Forgery = (&'static str, fn(&mut Leaf), &'static str);
+    let forgeries: [Forgery; 2] = [
         ("later", |leaf| leaf.event_version = 99, "version 99 is unknown to this release"),
         ("other", |leaf| leaf.event_type = "user.registered".into(), "malformed"),
     ];

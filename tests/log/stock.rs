@@ -199,7 +199,8 @@ async fn a_stock_replay_sees_every_event_of_its_kind_with_its_metadata() {
     in_time(QueryReplay::new(repository(&pool), seen).replay_all()).await.unwrap();
     let mut db = superuser(&database).await;
     let all = "SELECT count(*) FROM postgres_es.events WHERE aggregate_type = 'run'";
-    assert_eq!(events.lock().unwrap().len() as i64, number(&mut db, all).await);
+    let stored = number(&mut db, all).await;
+    assert_eq!(events.lock().unwrap().len() as i64, stored);
 }
 
 /// Counts what a replay dispatches.

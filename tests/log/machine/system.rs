@@ -175,7 +175,7 @@ impl System {
         *self.requests.borrow_mut().entry(number).or_insert_with(new_id)
     }
 
-    fn to_append(&mut self, asked: &Asked) -> Append {
+    fn append_of(&mut self, asked: &Asked) -> Append {
         let says = asked.marker.to_string();
         let streams = asked.writes.iter().map(|(number, expected, events)| {
             to_stream(self.stream(asked.book, *number), *expected, &vec![says.as_str(); *events])
@@ -187,7 +187,7 @@ impl System {
 
     /// Asks alone: the answer is exactly the model's.
     async fn ask(&mut self, process: usize, asked: &Asked, wanted: &Answer, model: &Model) {
-        let append = self.to_append(asked);
+        let append = self.append_of(asked);
         let answer = self.process(process).append(append).await.expect("the process lives");
         match (wanted, answer) {
             (Answer::Appended, Ok(appended)) => {
@@ -229,7 +229,7 @@ impl System {
         };
         let mut sent = vec![];
         for ((asked, _), (_, process, _)) in model.now.iter().zip(&burst.appends) {
-            let append = self.to_append(asked);
+            let append = self.append_of(asked);
             let mut asking = vec![self.process(*process).append(append.clone())];
             let other = self.process((process + 1) % PROCESSES);
             match burst.how {
@@ -247,13 +247,13 @@ impl System {
         let answering = sent.into_iter().map(async |(asked, append, asking)| (asked, append, join_all(asking).await));
         let answers = join_all(answering).await;
         for (asked, append, answers) in answers {
-            self.settle(burst.how, asked, append, answers, model).await;
+            self.settle(burst.how, (asked, append), answers, model).await;
         }
         self.watch(model).await;
     }
 
     /// Compares the answers to one append of a burst with what may come of it.
-    async fn settle(&mut self, how: How, asked: &Asked, append: Append, answers: Vec<Answered>, model: &Model) {
+    async fn settle(&mut self, how: How, (asked, append): (&Asked, Append), answers: Vec<Answered>, model: &Model) {
         let mut appended = vec![];
         for answer in answers {
             match answer {
