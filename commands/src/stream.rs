@@ -172,12 +172,17 @@ impl<A: Aggregate> Loaded<A> {
 }
 
 /// `$1` book, `$2` stream, `$3` fingerprint, `$4` page. One statement, so that both are of one moment. A snapshot beyond
-/// the stream, of an erased event or by other code is not found.
+/// the stream, of an erased event or by other code is not found. `LIMIT 1` keeps the look at its event a look-up by
+/// the whole key: as a join it was planned, on tables without statistics, as a walk through the stream.
 const SNAPSHOT_AND_REST: &str = "
 WITH snapshot AS MATERIALIZED (
     SELECT s.sequence, s.state, s.digest, e.hash
-    FROM snapshots s JOIN events e USING (book_id, stream_id, sequence)
-    WHERE s.book_id = $1 AND s.stream_id = $2 AND s.fingerprint = $3 AND e.payload IS NOT NULL
+    FROM snapshots s CROSS JOIN LATERAL (
+        SELECT hash FROM events
+        WHERE book_id = s.book_id AND stream_id = s.stream_id AND sequence = s.sequence AND payload IS NOT NULL
+        LIMIT 1
+    ) AS e
+    WHERE s.book_id = $1 AND s.stream_id = $2 AND s.fingerprint = $3
 )
 SELECT true AS is_snapshot, sequence, NULL AS event_type, NULL::smallint AS event_version, NULL AS payload, state,
     digest, hash
