@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/off-by-one.traj");
-const WATCHDOG: Duration = Duration::from_secs(120);
+const WATCHDOG: Duration = Duration::from_secs(300);
 const REBUILD: &str = "mutation($id: ID!, $name: String!) { \
     projectionRebuild(input: { requestId: $id, name: $name }) { name } }";
 const UNDO: &str = "mutation($id: ID!, $name: String!) { \

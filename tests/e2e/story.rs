@@ -7,7 +7,7 @@ use daybook_tests::{Client, Follower};
 use serde_json::{Value, json};
 
 /// How long a condition may take to come true; several times what is promised.
-const WATCHDOG: Duration = Duration::from_secs(60);
+const WATCHDOG: Duration = Duration::from_secs(300);
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 /// Tokens that each answer claims to have used: input and output.
 pub const TOKENS: (i64, i64) = (1_000, 500);
-const WATCHDOG: Duration = Duration::from_secs(60);
+const WATCHDOG: Duration = Duration::from_secs(300);
 const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\
     connection: close\r\n\r\n";
 

@@ -20,7 +20,7 @@ use crate::fixture::{
     Foreign, Random, append, developer, in_time, marked, number, record, stream, superuser, write_foreign,
 };
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(300);
 
 /// A book with imported sessions, whose projections are up to date.
 struct Kept {

@@ -16,7 +16,7 @@ use sqlx::{Executor, Row};
 use crate::fixture::{another_book, append, developer, in_time, marked, number, record, stream, superuser, to_stream};
 
 /// Long enough for whatever is done within a second, and short enough to fail before the watchdog.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(300);
 
 /// Begins a session; answers the position at which it stands in the book.
 async fn start(commands: &Commands, book: BookId, text: &str) -> i64 {

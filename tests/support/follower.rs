@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use crate::Client;
 
 /// How long anything may take that is awaited here; several times what is promised.
-const WATCHDOG: Duration = Duration::from_secs(120);
+const WATCHDOG: Duration = Duration::from_secs(300);
 const FOLLOW: &str = "subscription($id: ID!, $after: String) { sessionEvents(sessionId: $id, after: $after) { \
     __typename \
     ... on EventsFrame { prev events { position eventType eventVersion streamId sequence runId actorId occurredAt \

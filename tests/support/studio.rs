@@ -11,7 +11,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::{Client, Database, binary};
 
 /// How long a server may take to listen, and a command to end.
-const WATCHDOG: Duration = Duration::from_secs(120);
+const WATCHDOG: Duration = Duration::from_secs(300);
 /// How much of a server's log is shown when a test fails, in bytes.
 const LOG_SHOWN: usize = 4_000;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use domain::BookId;
 use futures::{StreamExt, TryStreamExt};
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Postgres, Row, Transaction};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use super::book::{self, Book, Load};
 use super::record::{self, Green};
 use super::report::{Phase, Progress};
 use super::{RebuildError, Rebuilder};
-use crate::apply::Apply;
+use crate::apply::{Apply, ApplyError};
 use crate::feed::Partition;
 use crate::post::{partition_at, refold};
 use crate::quarantine::Standing;
@@ -28,6 +28,20 @@ impl Rebuilder {
         if !green.bare {
             return Ok(());
         }
+        match self.load_in_bulk(projection, green).await {
+            // Which event a refused row is of shows only when events are posted as they are live: slower, and what
+            // cannot be taken in is set aside.
+            Err(RebuildError::Refused(ApplyError::Database(error))) if !projection.stops() => {
+                tracing::warn!(%error, build = green.schema, "a row is refused in bulk: all is posted live instead");
+                let mut tx = self.runner.pool().begin().await?;
+                record::empty(&mut tx, projection, green).await?;
+                self.complete(tx, projection, green).await
+            }
+            loaded => loaded,
+        }
+    }
+
+    async fn load_in_bulk(&self, projection: &dyn Apply, green: &Green) -> Result<(), RebuildError> {
         let books = self.books(green).await?;
         let before: i64 = books.iter().map(|book| book.from).sum();
         let total: i64 = books.iter().map(|book| book.to.max(book.from)).sum();
@@ -67,7 +81,7 @@ impl Rebuilder {
             return Err(RebuildError::Cancelled);
         }
         self.progress(progress(Phase::Indexing));
-        self.complete(projection, green).await
+        self.complete(self.runner.pool().begin().await?, projection, green).await
     }
 
     /// The books and their heads as they are now, the longest first.
@@ -114,8 +128,12 @@ impl Rebuilder {
     }
 
     /// Makes indexes and constraints; in the same transaction the build begins to follow the log.
-    async fn complete(&self, projection: &dyn Apply, green: &Green) -> Result<(), RebuildError> {
-        let mut tx = self.runner.pool().begin().await?;
+    async fn complete(
+        &self,
+        mut tx: Transaction<'static, Postgres>,
+        projection: &dyn Apply,
+        green: &Green,
+    ) -> Result<(), RebuildError> {
         sqlx::query("SET LOCAL maintenance_work_mem = '256MB'").execute(&mut *tx).await?;
         projection.complete(&mut tx, &green.schema).await?;
         self.fold_anew(&mut tx, projection, green).await?;

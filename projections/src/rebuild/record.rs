@@ -1,9 +1,9 @@
 //! The row of a build, from its beginning to its end.
 
 use domain::RequestId;
-use sqlx::Row;
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::types::Json;
+use sqlx::{Executor, PgConnection, Row};
 
 use super::RebuildError;
 use super::owner::this_process;
@@ -198,6 +198,17 @@ pub(super) async fn end(pool: &PgPool, green: &Green, state: &str, failure: Opti
         build::drop_tables(&mut tx, &green.schema).await?;
     }
     tx.commit().await
+}
+
+/// Takes everything out of a build that is not complete, so that it begins anew.
+pub(super) async fn empty(db: &mut PgConnection, projection: &dyn Apply, green: &Green) -> sqlx::Result<()> {
+    // Waits for whoever is still writing a cut.
+    db.execute(format!("TRUNCATE {}.{}", green.schema, projection.name()).as_str()).await?;
+    for table in ["checkpoints", "quarantine"] {
+        let sql = format!("DELETE FROM {table} WHERE schema_name = $1");
+        sqlx::query(&sql).bind(&green.schema).execute(&mut *db).await?;
+    }
+    Ok(())
 }
 
 /// Writes down how far a build has come; answers whether somebody wants it given up.

@@ -4,10 +4,12 @@
 //! Never here: a figure without the thing it is compared with, or a server that promises less than full durability.
 
 mod append;
+mod beside;
 mod cluster;
 mod contestants;
 mod disk;
 mod fanout;
+mod fill;
 mod follow;
 mod gates;
 mod load;
@@ -23,6 +25,7 @@ mod server;
 mod slice;
 mod source;
 mod table;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -46,6 +49,10 @@ enum Benchmark {
     Scale(scale::Options),
     /// Rebuilds of read models, against a raw COPY out and a replay by cqrs-es
     Rebuild(rebuild::Options),
+    /// Appends while read models are rebuilt beside them, against appends alone
+    Beside(beside::Options),
+    /// `audit verify` of a database and of an export, against sha256sum over the same bytes
+    Verify(verify::Options),
     /// Loads of aggregates that are not in memory, with snapshots and without
     Load(load::Options),
     /// From an append to a follower, against bare LISTEN and bare Redis
@@ -75,6 +82,8 @@ async fn run(benchmark: Benchmark) -> anyhow::Result<ExitCode> {
         Benchmark::Price(options) => price::run(&options).await,
         Benchmark::Scale(options) => scale::run(&options).await,
         Benchmark::Rebuild(options) => rebuild::run(&options).await,
+        Benchmark::Beside(options) => beside::run(&options).await,
+        Benchmark::Verify(options) => verify::run(&options).await,
         Benchmark::Load(options) => load::run(&options).await,
         Benchmark::Follow(options) => follow::run(&options).await,
         Benchmark::Fanout(options) => fanout::run(&options).await,

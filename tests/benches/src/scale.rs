@@ -3,34 +3,24 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use commands::log::{Append, Context as Origin, Log, StreamAppend};
-use domain::BookId;
 use rand::seq::SliceRandom;
-use sqlx::postgres::PgPoolOptions;
-use uuid::Uuid;
 
 use crate::cluster::{self, Cluster};
-use crate::contestants::{ACTOR, Contestant, OldStreams, event, new_uuid, now};
+use crate::contestants::{Contestant, OldStreams};
+use crate::fill::fill;
 use crate::machine::Machine;
 use crate::report::{facts, median};
 use crate::round::Scenario;
-use crate::server::{Database, Server};
+use crate::server::Server;
 use crate::slice::{self, Slice};
 use crate::table::{Table, figure};
 
 /// Enough for a closed loop to keep the log busy.
 const WRITERS: usize = 32;
-/// How the log is filled: so many streams of so many events in one append.
-const FILL_STREAMS: usize = 25;
-const FILL_EVENTS: usize = 40;
-/// How many appends fill at once.
-const FILLERS: usize = 8;
-/// How often filling says how far it is.
-const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// What to measure.
 #[derive(Args, Clone)]
@@ -90,47 +80,6 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Fills a log through the log, and answers its streams with their newest sequences.
-async fn fill(database: &Database, events: u64) -> anyhow::Result<Vec<(Uuid, i64)>> {
-    let pool = PgPoolOptions::new().connect_lazy_with(database.connect.clone());
-    let book_id = commands::database::Installation::open(&pool).await?.home_book;
-    let log = Log::start(database.connect.clone(), pool, Arc::new(now));
-    let appends = usize::try_from(events)?.div_ceil(FILL_STREAMS * FILL_EVENTS);
-    let (begun, mut said) = (Instant::now(), Instant::now());
-    let mut streams = vec![];
-    let mut left = appends;
-    while left > 0 {
-        let now = left.min(FILLERS);
-        let batch = (0..now).map(|_| fill_once(&log, book_id));
-        for filled in futures::future::try_join_all(batch).await? {
-            streams.extend(filled);
-        }
-        left -= now;
-        if said.elapsed() > SAY_EVERY {
-            said = Instant::now();
-            let done = (appends - left) * FILL_STREAMS * FILL_EVENTS;
-            eprintln!("{done} of {events} events, {:.0}/s", done as f64 / begun.elapsed().as_secs_f64());
-        }
-    }
-    Ok(streams)
-}
-
-async fn fill_once(log: &Log, book_id: BookId) -> anyhow::Result<Vec<(Uuid, i64)>> {
-    let streams: Vec<Uuid> = (0..FILL_STREAMS).map(|_| new_uuid()).collect();
-    let event = event()?;
-    let to = |stream_id: &Uuid| StreamAppend {
-        stream_id: *stream_id,
-        expected: 0,
-        session_id: Some(*stream_id),
-        events: vec![event.clone(); FILL_EVENTS],
-    };
-    let context = Origin { actor_id: ACTOR.to_owned(), correlation_id: None, causation_id: None };
-    let append =
-        Append { book_id, request: None, context, occurred_at: now(), streams: streams.iter().map(to).collect() };
-    log.append(append).await?;
-    Ok(streams.into_iter().map(|stream_id| (stream_id, FILL_EVENTS as i64)).collect())
 }
 
 fn markdown(options: &Options, rounds: &[Round], facts: &str) -> String {

@@ -135,7 +135,7 @@ async fn the_old_version_serves_until_the_new_one_is_ready_and_old_readers_go_on
     tokio::join!(rebuild(&rebuilder, &["titles"]), in_time(traffic));
     assert!(rebuilder.outdated().await.unwrap().is_empty());
     let head = commands.head(book).await.unwrap();
-    new.wait_for(book, head, std::time::Duration::from_secs(20)).await.unwrap();
+    new.wait_for(book, head, std::time::Duration::from_secs(300)).await.unwrap();
     assert_eq!((number(&mut db, CAPITALS).await, number(&mut db, STARTED).await), (60, 60));
     // The old release's statement still runs, on the new build: what that lacks is null.
     let rows = sqlx::query(read).bind(book.uuid()).fetch_all(&mut *reader).await.unwrap();

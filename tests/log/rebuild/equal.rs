@@ -140,6 +140,38 @@ async fn an_unreadable_event_fails_money_and_sets_its_session_aside_elsewhere() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_the_database_refuses_sets_its_session_aside_as_it_did_live() {
+    let database = Database::fresh().await;
+    let (commands, book) = (database.commands().await, database.installation.home_book);
+    let viewer = developer(book);
+    for file in 1..=3 {
+        commands.import(&viewer, record(&viewer, file)).await.unwrap();
+    }
+    let mut db = superuser(&database).await;
+    let created = "SELECT min(position) FROM events WHERE event_type = 'file.created'";
+    let position = number(&mut db, created).await;
+    // A path that Linux allows, and that is too long for an index however it is packed.
+    let long = format!(
+        "UPDATE events SET payload = jsonb_set(payload::jsonb, '{{path}}', (SELECT to_jsonb(string_agg(encode(sha256(n::text::bytea), 'base64'), '')) \
+         FROM generate_series(1, 90) n))::json WHERE position = {position}"
+    );
+    assert_eq!(db.execute(long.as_str()).await.unwrap().rows_affected(), 1);
+    let runner = database.runner().await;
+    in_time(runner.catch_up()).await.unwrap();
+    let waits = "SELECT max(q.position) * count(*) FROM quarantine q JOIN builds b USING (schema_name) \
+                 WHERE b.projection = 'files' AND b.state = 'serving'";
+    let files = "SELECT count(*) FROM serving.files";
+    assert_eq!((number(&mut db, waits).await, number(&mut db, files).await), (position, 2), "so it is live");
+    for limits in [SMALL, Limits::default()] {
+        let (rebuilder, _heard) = rebuilder(&runner, limits);
+        rebuild(&rebuilder, &["files"]).await;
+        assert_eq!((number(&mut db, waits).await, number(&mut db, files).await), (position, 2), "{limits:?}");
+    }
+    let last = builds(&database, "files").await.pop().unwrap();
+    assert_eq!((last.0, last.2.as_str()), (3, "serving"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_request_is_the_same_rebuild_and_an_unknown_name_is_refused() {
     let database = Database::fresh().await;
     let log = database.log().await;

@@ -58,16 +58,18 @@ async fn readers_never_see_an_empty_or_half_table_nor_an_error_nor_an_earlier_po
     let running = tokio::spawn(runner.clone().run());
     let (stop, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let reader = database.reader().await;
-    let readers: Vec<_> = (0..4).map(|nth| poll(reader.clone(), books[nth % 2], stop.clone(), looks.clone())).collect();
-    let writing = {
-        let (commands, stop, mut random) = (commands.clone(), stop.clone(), random.fork());
-        tokio::spawn(async move {
-            while !stop.load(Ordering::Relaxed) {
-                fill(&commands, &books, 2, &mut random).await;
+    let readers: Vec<_> = books.map(|book| poll(reader.clone(), book, stop.clone(), looks.clone())).into();
+    let (rebuilder, mut heard) = rebuilder(&runner, SMALL);
+    // Something is written with every step that a rebuild reports, so that there is traffic in each of its phases. A
+    // writer without such a pace outgrows, on a slow machine, a rebuild that cuts the log as small as this one.
+    let writing = tokio::spawn({
+        let (commands, mut random) = (commands.clone(), random.fork());
+        async move {
+            while heard.recv().await.is_some() {
+                fill(&commands, &books, 1, &mut random).await;
             }
-        })
-    };
-    let (rebuilder, _heard) = rebuilder(&runner, SMALL);
+        }
+    });
     for _ in 0..REBUILDS {
         let before = looks.load(Ordering::Relaxed);
         rebuild(&rebuilder, &names()).await;
@@ -75,8 +77,9 @@ async fn readers_never_see_an_empty_or_half_table_nor_an_error_nor_an_earlier_po
         in_time(rebuilder.undo("sessions", None)).await.unwrap();
         assert!(looks.load(Ordering::Relaxed) > before, "readers looked meanwhile");
     }
-    stop.store(true, Ordering::Relaxed);
+    drop(rebuilder);
     in_time(writing).await.unwrap();
+    stop.store(true, Ordering::Relaxed);
     for reader in readers {
         in_time(reader).await.unwrap();
     }

@@ -1,7 +1,7 @@
 //! The benchmark of rebuilds: each projection over one log, against a raw COPY out of the same columns in the same round,
 //! and against a replay by cqrs-es and postgres-es as they come.
 
-mod generate;
+pub mod generate;
 mod replay;
 
 use std::path::PathBuf;
