@@ -11,6 +11,7 @@ use sqlx::postgres::PgPool;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
+use super::pace::Pace;
 use super::range::{self, Range, Reading};
 use super::share::{Part, Share, Task};
 use super::write::{Cut, Writer};
@@ -119,6 +120,7 @@ impl Feed<'_> {
             (after < next).then(|| tokio::spawn(range::read(pool.clone(), reading.clone(), after, next)))
         });
         let mut ranges = futures::stream::iter(ranges).buffered(READ_AHEAD);
+        let mut pace = Pace::begin(pool).await?;
         while let Some(range) = ranges.try_next().await.map_err(|_| RebuildError::Lost)? {
             let mut range = range?;
             if *self.load.stop.borrow() {
@@ -133,6 +135,7 @@ impl Feed<'_> {
                 self.cut(at).await?;
                 (cut_from, cut_bytes) = (at, 0);
             }
+            pace.rest().await?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Row, types::Json};
 
 use super::RebuildError;
+use super::pace::Pace;
 use super::record::Green;
 use super::report::Named;
 use crate::apply::Apply;
@@ -74,6 +75,7 @@ pub(super) async fn compare(
         .bind(&green.schema)
         .fetch_all(pool)
         .await?;
+    let mut pace = Pace::begin(pool).await?;
     for book in books {
         let book_id = BookId::new(book.get("book_id"));
         let mut tx = pool.begin().await?;
@@ -88,6 +90,7 @@ pub(super) async fn compare(
         // To look at both as if they stood alike, partitions were folded as far as they wait elsewhere: nothing of that
         // may stay in a build that is to serve.
         tx.rollback().await?;
+        pace.rest().await?;
     }
     Ok(Some(compared))
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::book::{self, Book, Load};
+use super::pace::Pace;
 use super::record::{self, Green};
 use super::report::{Phase, Progress};
 use super::{RebuildError, Rebuilder};
@@ -81,7 +82,10 @@ impl Rebuilder {
             return Err(RebuildError::Cancelled);
         }
         self.progress(progress(Phase::Indexing));
-        self.complete(self.runner.pool().begin().await?, projection, green).await
+        let mut pace = Pace::begin(self.runner.pool()).await?;
+        self.complete(self.runner.pool().begin().await?, projection, green).await?;
+        pace.rest().await?;
+        Ok(())
     }
 
     /// The books and their heads as they are now, the longest first.

@@ -10,6 +10,7 @@ mod fold;
 mod follow;
 mod load;
 mod owner;
+mod pace;
 mod range;
 mod record;
 mod report;

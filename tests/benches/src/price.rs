@@ -16,11 +16,12 @@ use crate::server::Server;
 use crate::slice::{self, Slice};
 use crate::table::{Table, figure};
 
-const SCENARIO: Scenario = Scenario { writers: 32, events: 1 };
-
 /// What to measure.
 #[derive(Args, Clone)]
 pub struct Options {
+    /// Writers, each with a stream of its own
+    #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    writers: u32,
     /// Length of one slice in seconds
     #[arg(long, default_value_t = 1.5, value_name = "SECONDS")]
     seconds: f64,
@@ -55,15 +56,16 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let mut server = Server::connect(cluster.connect_options()).await?;
     let machine = Machine::look(&mut server).await?;
     let variants = variants();
+    let scenario = Scenario { writers: options.writers as usize, events: 1 };
     let mut rounds: Vec<Vec<Option<Slice>>> = vec![];
     for number in 0..options.rounds as usize {
         let mut round = vec![None; variants.len()];
         for turn in 0..variants.len() {
             let which = (turn + number) % variants.len();
             // A fresh log each, so that no follower works on what another variant left.
-            let database = server.create_database(SCENARIO.writers, 1).await?;
+            let database = server.create_database(scenario.writers, 1).await?;
             let contestant = Contestant::Parts(variants[which]);
-            round[which] = Some(slice::run(contestant, SCENARIO, length, (&mut server, &database)).await?);
+            round[which] = Some(slice::run(contestant, scenario, length, (&mut server, &database)).await?);
             server.drop_database(&database).await?;
         }
         eprintln!("round {} of {}", number + 1, options.rounds);
@@ -78,7 +80,8 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
 }
 
 fn markdown(options: &Options, variants: &[Parts], rounds: &[Vec<Option<Slice>>], facts: &str) -> String {
-    let mut table = Table::new(&["32 writers", "events/s", "/ the log", "CPU us per event", "/ the log"]);
+    let writers = format!("{} writers", options.writers);
+    let mut table = Table::new(&[writers.as_str(), "events/s", "/ the log", "CPU us per event", "/ the log"]);
     let cpu = |slice: Slice| slice.cpu_per_event.map(|cpu| cpu.as_secs_f64() * 1e6);
     for (which, parts) in variants.iter().enumerate() {
         let each = |value: &dyn Fn(Slice) -> Option<f64>| {

@@ -17,6 +17,8 @@ pub use daybook::{OldStreams, Opened, Parts};
 const EVENT_TYPE: &str = "usage.metered";
 const EVENT_VERSION: i16 = 1;
 const PAYLOAD: &str = r#"{"llm_call_id":"llm_call:01900000-0000-7000-8000-000000000001","session_id":"session:01900000-0000-7000-8000-000000000002","run_id":"run:01900000-0000-7000-8000-000000000003","model":"provider/m","calls":1,"tokens":{"input_tokens":812,"cache_read_tokens":20480,"cache_write_tokens":640,"output_tokens":388,"reasoning_tokens":0},"usage_source":"provider","ttft_ms":612,"duration_ms":8120}"#;
+/// The call's id in it.
+const CALL_ID: &str = "01900000-0000-7000-8000-000000000001";
 /// Who acts.
 pub const ACTOR: &str = "user:01900000-0000-7000-8000-000000000004";
 
@@ -106,9 +108,10 @@ impl Writer<'_> {
     }
 }
 
-/// The event that everybody writes.
+/// The event that everybody writes, of a call of its own each time.
 pub fn event() -> anyhow::Result<Event> {
-    Ok(Event::decode(EVENT_TYPE, EVENT_VERSION, PAYLOAD)?)
+    let payload = PAYLOAD.replace(CALL_ID, &new_uuid().to_string());
+    Ok(Event::decode(EVENT_TYPE, EVENT_VERSION, &payload)?)
 }
 
 /// The present moment.
