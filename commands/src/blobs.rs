@@ -1,7 +1,7 @@
 //! Blobs: contents by their hash, within one book. Written before the event that names them.
 
 use domain::content::INLINE_MAX_BYTES;
-use domain::{BlobRef, BookId, Content, Sha256};
+use domain::{BlobRef, BookId, Content, SessionId, Sha256};
 use sha2::Digest;
 use sqlx::Row;
 use sqlx::postgres::PgPool;
@@ -11,19 +11,18 @@ pub fn sha256(bytes: &[u8]) -> Sha256 {
     Sha256(sha2::Sha256::digest(bytes).into())
 }
 
-/// Stores bytes. Storing the same again only notes that they are wanted, so that erasure, which may be about to remove
-/// them, leaves them to the event that will name them.
-pub async fn put(pool: &PgPool, book_id: BookId, bytes: &[u8]) -> sqlx::Result<BlobRef> {
+/// Stores bytes for a session, with which they are erased whether or not an event ever names them. Storing the same
+/// again only notes that they are wanted, so that erasure, which may be about to remove them, leaves them to the event
+/// that will name them.
+pub async fn put(pool: &PgPool, book_id: BookId, session_id: SessionId, bytes: &[u8]) -> sqlx::Result<BlobRef> {
     let sha256 = sha256(bytes);
-    sqlx::query(
-        "INSERT INTO blobs (book_id, sha256, content) VALUES ($1, $2, $3) ON CONFLICT (book_id, sha256) \
-         DO UPDATE SET put_at = now() WHERE blobs.put_at < now() - interval '1 minute'",
-    )
-    .bind(book_id.uuid())
-    .bind(&sha256.0[..])
-    .bind(bytes)
-    .execute(pool)
-    .await?;
+    sqlx::query("SELECT put_blob($1, $2, $3, $4)")
+        .bind(book_id.uuid())
+        .bind(session_id.uuid())
+        .bind(&sha256.0[..])
+        .bind(bytes)
+        .execute(pool)
+        .await?;
     Ok(BlobRef { sha256, bytes: bytes.len() as u64 })
 }
 
@@ -39,12 +38,12 @@ pub async fn get(pool: &PgPool, book_id: BookId, sha256: Sha256) -> sqlx::Result
 
 /// A text as an event carries it: in the event where it fits, else in a blob. Null bytes, which no database text
 /// can hold, become the replacement character.
-pub async fn content(pool: &PgPool, book_id: BookId, text: String) -> sqlx::Result<Content> {
+pub async fn content(pool: &PgPool, book_id: BookId, session_id: SessionId, text: String) -> sqlx::Result<Content> {
     let text = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
     if text.len() <= INLINE_MAX_BYTES {
         return Ok(Content::inline(text));
     }
-    let blob = put(pool, book_id, text.as_bytes()).await?;
+    let blob = put(pool, book_id, session_id, text.as_bytes()).await?;
     Ok(Content::in_blob(&text, blob))
 }
 

@@ -110,9 +110,9 @@ impl Commands {
         self.inner.installation
     }
 
-    /// A text as an event carries it.
-    pub async fn content(&self, book_id: BookId, text: String) -> Result<Content, CommandError> {
-        Ok(crate::blobs::content(self.log().pool(), book_id, text).await?)
+    /// A text as an event of a session carries it.
+    pub async fn content(&self, book_id: BookId, session: SessionId, text: String) -> Result<Content, CommandError> {
+        Ok(crate::blobs::content(self.log().pool(), book_id, session, text).await?)
     }
 
     /// The run as it is now.

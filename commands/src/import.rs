@@ -40,14 +40,15 @@ pub struct Imported {
 }
 
 impl Commands {
+    /// Whether a file with this hash was taken in before.
+    pub async fn has_imported(&self, viewer: &Viewer, sha256: Sha256) -> Result<bool, CommandError> {
+        Ok(self.log().answered(viewer.book_id, request_of(sha256)).await?.is_some())
+    }
+
     /// Takes in a recorded run. The same file again changes nothing and answers the session that holds it.
     pub async fn import(&self, viewer: &Viewer, record: ImportedSession) -> Result<Done<Imported>, CommandError> {
         let book_id = viewer.book_id;
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&record.sha256.0[..16]);
-        // The request is the file: its id is made of the file's hash (a UUID of version 8, RFC 9562).
-        let id = RequestId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid());
-        let request = Request { id, hash: record.sha256.0 };
+        let request = request_of(record.sha256);
         let session_id = record.session.session_id;
         let workspace_id = record.session.workspace_id;
         let run_id = record.run.request.run_id;
@@ -92,4 +93,12 @@ impl Commands {
         let answer = Imported { session_id: held_by, before: held_by != session_id, events: done.answer.len() };
         Ok(Done { position: done.position, answer })
     }
+}
+
+/// The request is the file: its id is made of the file's hash (a UUID of version 8, RFC 9562).
+fn request_of(file: Sha256) -> Request {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&file.0[..16]);
+    let id = RequestId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid());
+    Request { id, hash: file.0 }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use domain::account::{Account, AccountError};
 use domain::export::{Recorded, Stream, llm_call};
 use domain::session::SessionError;
-use domain::{BookId, RequestId, SessionId, Sha256, Viewer};
+use domain::{BookId, Event, RequestId, SessionId, Sha256, Viewer};
 use sha2::Digest;
 use uuid::Uuid;
 
@@ -78,6 +79,11 @@ impl RecordedSession {
 }
 
 impl Commands {
+    /// Whether the next part of a session is in the book already.
+    pub async fn has_taken_in(&self, viewer: &Viewer, session: &RecordedSession) -> Result<bool, CommandError> {
+        Ok(self.log().answered(viewer.book_id, session.request()).await?.is_some())
+    }
+
     /// Takes in the next part of a session, in one append; answers whether it had been taken in before. A session that
     /// is in the book already, from wherever, is refused.
     pub async fn take_in(
@@ -100,15 +106,7 @@ impl Commands {
                 return Err(SessionError::Taken.into());
             }
             let account = self.account(book_id).await?;
-            // A record settles nothing that is reserved here.
-            let calls = events.iter().filter_map(|recorded| llm_call(&recorded.event));
-            if let Some(reserved) = calls
-                .into_iter()
-                .find_map(|id| account.state.reserved(id))
-                .filter(|reserved| reserved.session_id != session.session_id)
-            {
-                return Err(domain::account::AccountError::Taken(reserved.llm_call_id).into());
-            }
+            admit(&account.state, session.session_id, events)?;
             let append = Append {
                 book_id,
                 request: Some(request),
@@ -132,4 +130,16 @@ impl Commands {
         }
         Err(CommandError::Contended)
     }
+}
+
+/// A record settles nothing that is reserved here, and posts nothing that a balance cannot hold.
+fn admit(account: &Account, session_id: SessionId, events: &[Recorded]) -> Result<(), AccountError> {
+    let reserved = events.iter().filter_map(|recorded| account.reserved(llm_call(&recorded.event)?));
+    if let Some(foreign) = { reserved }.find(|reserved| reserved.session_id != session_id) {
+        return Err(AccountError::Taken(foreign.llm_call_id));
+    }
+    account.holds(events.iter().filter_map(|recorded| match &recorded.event {
+        Event::Account(event) => Some(event),
+        _ => None,
+    }))
 }

@@ -278,19 +278,18 @@ impl Commands {
         let draft = || -> Drafting<'_> {
             Box::pin(async {
                 let run = self.run(book_id, run_id).await?;
-                let mut streams = vec![];
-                let mut cost_nanousd = NanoUsd::ZERO;
+                let (mut charge, mut cost_nanousd) = (None, NanoUsd::ZERO);
                 if let Waiting::Step(step) = known(&run)?.waiting
                     && let Some((_, llm_call_id)) = step.started
                 {
-                    let (charge, cost) = self.charge(book_id, &run, llm_call_id, &StepCost::Estimate).await?;
-                    streams.push(charge);
-                    cost_nanousd = cost;
+                    let (stream, cost) = self.charge(book_id, &run, llm_call_id, &StepCost::Estimate).await?;
+                    (charge, cost_nanousd) = (Some(stream), cost);
                 }
                 let (cancelled_by, reason) = (viewer.actor(), reason.to_owned());
                 let events = run.state.decide(&RunCommand::Cancel { cancelled_by, reason, cost_nanousd })?;
-                streams.push(self.run_stream(&run, events)?);
-                Ok(streams)
+                // The run first: the hash of what was asked is keyed by the salt of the first event, and that of money
+                // outlives an erasure.
+                Ok([self.run_stream(&run, events)?].into_iter().chain(charge).collect())
             })
         };
         let request = request(request_id, &(run_id, "cancel", reason));

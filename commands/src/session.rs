@@ -61,7 +61,7 @@ impl Commands {
         let (session_id, run_id) = (derived(source, "session"), derived(source, "run"));
         let (workspace_id, message_id) = (derived(source, "workspace"), derived(source, "message"));
         let book_id = viewer.book_id;
-        let task = self.content(book_id, input.text.as_str().to_owned()).await?;
+        let task = self.content(book_id, session_id, input.text.as_str().to_owned()).await?;
         let started = SessionStarted {
             session_id,
             title: input.title.clone().unwrap_or_else(|| input.text.title()),
@@ -127,7 +127,7 @@ impl Commands {
         let source = request_id.uuid();
         let (message_id, new_run_id) = (derived(source, "message"), derived(source, "run"));
         let (book_id, session_id) = (viewer.book_id, input.session_id);
-        let content = self.content(book_id, input.text.as_str().to_owned()).await?;
+        let content = self.content(book_id, session_id, input.text.as_str().to_owned()).await?;
         let requested_at = self.log().now();
         let draft = || -> Drafting<'_> {
             Box::pin(async {

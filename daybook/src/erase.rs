@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context;
 use commands::ids::new_id;
-use commands::{Commands, Erased, Erasures, SessionErase, SessionErasure};
-use domain::SessionId;
+use commands::{Commands, Erasures, SessionErase, SessionErasure};
 use domain::text::Reason;
+use domain::{SessionId, WorkspaceId};
 use projections::erasure;
 use projections::feed::Partition;
+use uuid::Uuid;
 
 use crate::cli::{Erase, OK, Place};
 use crate::node::Node;
@@ -32,7 +34,7 @@ pub async fn run(place: &Place, wanted: &Erase) -> anyhow::Result<u8> {
     if !wanted.dry_run {
         let done = node.commands.session_erase(&viewer, new_id(), SessionErase { session_id, reason }).await?;
         node.runner.catch_up().await?;
-        remove_folders(&node.workspaces(), &look(&mut Erasures::new(node.commands.clone())).await);
+        remove_folders(&node.commands, &node.workspaces()).await?;
         node.sign().await;
         position = Some(done.position);
     }
@@ -64,30 +66,35 @@ fn tell(plan: &SessionErasure, rows: &[(&str, i64)], position: Option<i64>) -> a
 }
 
 /// Carries out erasures until the process ends.
-pub async fn watch(commands: Commands, workspaces: PathBuf) {
-    let mut erasures = Erasures::new(commands);
-    let mut before = vec![];
+pub async fn watch(commands: Commands, mut erasures: Erasures, workspaces: PathBuf) {
+    // What was erased while no process looked after this folder is found in it.
+    let mut again = true;
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     loop {
         ticks.tick().await;
-        let erased = look(&mut erasures).await;
+        let looked = erasures.look().await;
+        if let Err(error) = &looked {
+            tracing::warn!(%error, "erasures could not be looked for; trying again");
+        }
         // Once more at the next look: what still ran in a cancelled call may have written meanwhile.
-        remove_folders(&workspaces, &before);
-        remove_folders(&workspaces, &erased);
-        before = erased;
+        let news = looked.map_or(true, |erased| !erased.is_empty());
+        let removed = if again || news { remove_folders(&commands, &workspaces).await } else { Ok(()) };
+        if let Err(error) = &removed {
+            tracing::warn!("the folders of erased sessions could not be looked for; trying again: {error:#}");
+        }
+        again = news || removed.is_err();
     }
 }
 
-async fn look(erasures: &mut Erasures) -> Vec<Erased> {
-    erasures.look().await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "erasures could not be looked for; trying again");
-        vec![]
-    })
-}
-
-fn remove_folders(workspaces: &Path, erased: &[Erased]) {
-    for erased in erased {
-        let folder = workspaces.join(erased.workspace_id.uuid().to_string());
+/// Removes the folders of erased workspaces. Which those are, their own streams say, so that nothing else has one
+/// removed.
+async fn remove_folders(commands: &Commands, workspaces: &Path) -> anyhow::Result<()> {
+    let there = match folders(workspaces) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        there => there.with_context(|| format!("looking through {}", workspaces.display()))?,
+    };
+    for workspace_id in commands.erased_workspaces(&there).await? {
+        let folder = workspaces.join(workspace_id.uuid().to_string());
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 tracing::warn!(%error, folder = %folder.display(), "the files of an erased session could not be removed");
@@ -95,4 +102,13 @@ fn remove_folders(workspaces: &Path, erased: &[Erased]) {
             _ => {}
         }
     }
+    Ok(())
+}
+
+/// The workspaces that have a folder.
+fn folders(workspaces: &Path) -> std::io::Result<Vec<WorkspaceId>> {
+    let names = std::fs::read_dir(workspaces)?.map(|entry| Ok(entry?.file_name()));
+    let names = names.collect::<std::io::Result<Vec<_>>>()?;
+    let ids = names.iter().filter_map(|name| Uuid::try_parse(name.to_str()?).ok());
+    Ok(ids.map(WorkspaceId::new).collect())
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use access::Access;
 use anyhow::{Context, bail};
-use commands::Commands;
 use commands::database::{self, Installation};
 use commands::log::{Log, Tip};
+use commands::{Commands, Erasures};
 use daybook_postgres::Cluster;
 use domain::checkpoint_key::CheckpointKeyCreated;
 use projections::rebuild::{Rebuilder, Report};
@@ -75,6 +75,8 @@ impl Node {
         #[expect(clippy::disallowed_methods, reason = "this is the edge: here the present moment comes from")]
         let log = Log::start(options.clone(), pool.clone(), Arc::new(chrono::Utc::now));
         let commands = Commands::new(log, installation);
+        // Before anything is loaded, so that nothing of what is erased by now is in memory.
+        let erasures = Erasures::open(commands.clone()).await?;
         let access = Access::open(commands.clone()).await?;
         let runner = Runner::open(pool.clone()).await?;
         let reader = Reader::connect(options.clone()).await?;
@@ -86,7 +88,7 @@ impl Node {
             tokio::spawn(runner.clone().run()),
             tokio::spawn(follower.clone().run()),
             tokio::spawn(wake(follower.clone(), commands.log().tips())),
-            tokio::spawn(crate::erase::watch(commands.clone(), data.join(WORKSPACES))),
+            tokio::spawn(crate::erase::watch(commands.clone(), erasures, data.join(WORKSPACES))),
             tokio::spawn(record::record(commands.clone(), receiver, reports.clone(), counted)),
         ];
         Ok(Self {

@@ -4,7 +4,10 @@
 //! amounts and nothing that a person wrote, and the ledger must balance for ever. The events that say that something
 //! was erased stay too. Everything else that belongs to the session goes.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::account::AccountEvent;
 
@@ -13,7 +16,12 @@ const MARKS: [&str; 3] = ["content.erased", "run.erased", "workspace.erased"];
 
 /// Whether events of this name keep their content when their session is erased.
 pub fn survives(event_type: &str) -> bool {
-    AccountEvent::stores(event_type) || MARKS.contains(&event_type)
+    AccountEvent::stores(event_type) || marks(event_type)
+}
+
+/// Whether events of this name say that a session, or a stream of it, was erased.
+pub fn marks(event_type: &str) -> bool {
+    MARKS.contains(&event_type)
 }
 
 /// Positions of a book, from the first to the last, both included.
@@ -46,6 +54,28 @@ impl PositionRange {
     }
 }
 
+/// What the erasures of a log name: positions, by the session whose erasure names them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named(BTreeMap<(Uuid, i64), i64>);
+
+impl Named {
+    /// Takes in what the erasure of a session names. It has power over what stands before it, and over nothing else.
+    pub fn add(&mut self, session_id: Uuid, at: i64, ranges: impl IntoIterator<Item = PositionRange>) {
+        for PositionRange { first, last } in ranges.into_iter().filter(|range| range.last < at) {
+            let known = self.0.entry((session_id, first)).or_insert(last);
+            *known = last.max(*known);
+        }
+    }
+
+    /// Whether an erasure of its own session names an event. The ranges of one session never overlap.
+    pub fn contains(&self, session_id: Option<Uuid>, position: i64) -> bool {
+        session_id.is_some_and(|session| {
+            let before = self.0.range((session, i64::MIN)..=(session, position)).next_back();
+            before.is_some_and(|(_, last)| position <= *last)
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -60,6 +90,19 @@ mod tests {
         assert_eq!(PositionRange::cover([3]), [range(3, 3)]);
         assert_eq!(PositionRange::cover([1, 2, 3, 7, 9, 10]), [range(1, 3), range(7, 7), range(9, 10)]);
         assert_eq!(range(9, 10).count(), 2);
+    }
+
+    #[test]
+    fn an_erasure_names_events_of_its_own_session_that_stand_before_it() {
+        let range = |first, last| PositionRange { first, last };
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut named = Named::default();
+        named.add(one, 10, [range(7, 7), range(1, 3), range(9, 10), range(6, 5)]);
+        named.add(other, 20, [range(4, 5)]);
+        let held = |session| (0..30).filter(|position| named.contains(session, *position)).collect::<Vec<_>>();
+        assert_eq!(held(Some(one)), [1, 2, 3, 7]);
+        assert_eq!(held(Some(other)), [4, 5]);
+        assert!(held(None).is_empty());
     }
 
     /// Each new event must be given to one side or the other, by whoever reads this list.

@@ -18,7 +18,7 @@ pub struct NanoUsd(pub i64);
 
 /// An amount that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the amount is larger than Daybook can hold (about 9.2 billion USD)")]
+#[error("the amount, or a sum with it, is larger than Daybook can hold (about 9.2 billion USD)")]
 pub struct Overflow;
 
 impl NanoUsd {
@@ -28,6 +28,11 @@ impl NanoUsd {
     /// The sum, unless it does not fit.
     pub fn checked_add(self, other: Self) -> Result<Self, Overflow> {
         self.0.checked_add(other.0).map(Self).ok_or(Overflow)
+    }
+
+    /// The sum, or the nearest amount that fits.
+    pub fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
     }
 
     /// The difference, unless it does not fit.

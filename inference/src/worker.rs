@@ -298,16 +298,16 @@ impl InferenceWorker {
         timing: &Timing,
     ) -> Result<(StepAnswer, StepCost), CommandError> {
         let commands = &self.shared.commands;
-        let (book_id, source) = (taken.book_id, taken.llm_call_id.uuid());
+        let (book_id, session, source) = (taken.book_id, taken.session_id, taken.llm_call_id.uuid());
         let thinking = match answer.thinking.as_str() {
             "" => None,
-            thinking => Some((commands.content(book_id, thinking.to_owned()).await?, timing.thought)),
+            thinking => Some((commands.content(book_id, session, thinking.to_owned()).await?, timing.thought)),
         };
         let text = match answer.text.as_str() {
             "" => None,
             text => Some(SaidText {
                 message_id: derived(source, "message"),
-                content: commands.content(book_id, text.to_owned()).await?,
+                content: commands.content(book_id, session, text.to_owned()).await?,
                 cadence: answer.cadence.clone(),
             }),
         };
@@ -324,7 +324,7 @@ impl InferenceWorker {
                 tool_call_id: derived(source, &format!("call {index}")),
                 provider_call_id: call.id,
                 tool: call.name,
-                arguments: commands.content(book_id, call.arguments).await?,
+                arguments: commands.content(book_id, session, call.arguments).await?,
             });
         }
         let usage = answer.usage.map(|usage| used(usage, timing));

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use domain::BookId;
 use domain::chain::{self, GENESIS, Hash};
+use domain::erasure::Named;
 use domain::proof::entry_hash;
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use crate::erasure::{self, Named};
+use crate::erasure;
 use crate::header::{self, hash_in};
 use crate::tree::{Check, Expected, Protection};
 
@@ -172,7 +173,7 @@ impl State {
         }
         let stored: Hash = bytes(row, "commitment")?;
         let (payload, salt): (Option<&str>, Option<&[u8]>) = (row.get("payload"), row.get("salt"));
-        let named = self.named.contains(header.position);
+        let named = self.named.contains(header.session_id, header.position);
         match (payload, salt) {
             (Some(payload), Some(salt)) if chain::commitment(salt, payload.as_bytes()) == stored => {}
             (Some(_), Some(_)) => return Err("the payload is not the one that was written".into()),

@@ -1,17 +1,20 @@
 //! Writes a session or a range of a book as an export: read page by page, each a short snapshot of its own, under the
 //! reader's rights. Needs memory for one page, and for the names of the blobs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
 
-use domain::chain::GENESIS;
+use domain::chain::{GENESIS, Header};
+use domain::erasure::Named;
 use domain::export::{EventLine, Frontier, MAX_LINE_BYTES, Manifest, Reference, Ties, blob_lines, references};
 use domain::proof::{Leaf, VerifierKey};
 use domain::{BookId, SessionId, Sha256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
+use uuid::Uuid;
 
 use crate::Reader;
+use crate::erasure;
 use crate::header::{self, hash_in};
 use crate::tree::{self, SignedCheckpoint, TreeError};
 
@@ -99,11 +102,13 @@ pub async fn export(
         let until = to.min(after + RANGE);
         let rows = page(&mut db, book_id, scope, after, until).await?;
         let full = i64::try_from(rows.len()).is_ok_and(|read| read == PAGE);
+        // Asked after the page was read: what was erased before that is among it, whether or not its bytes are gone.
+        let named = erased_in(&mut db, book_id, &rows).await?;
         if let (Scope::Session(_), false) = (scope, rows.is_empty()) {
             let positions: Vec<i64> = rows.iter().map(|row| row.get("position")).collect();
             let proofs = tree::inclusions(&mut db, book_id, &positions, size).await?;
             for (row, proof) in rows.iter().zip(proofs) {
-                lines.event(&mut db, row, |line, leaf| EventLine::proven(line, leaf, &proof.path)).await?;
+                lines.event(&mut db, row, &named, |line, leaf| EventLine::proven(line, leaf, &proof.path)).await?;
             }
         } else {
             for (row, position) in rows.iter().zip(after + 1..) {
@@ -111,7 +116,7 @@ pub async fn export(
                     return Err(ExportError::Gap(position));
                 }
                 let hash = hash_in(row, "hash")?;
-                lines.event(&mut db, row, |line, leaf| EventLine::chained(line, leaf, &hash)).await?;
+                lines.event(&mut db, row, &named, |line, leaf| EventLine::chained(line, leaf, &hash)).await?;
             }
         }
         after = match rows.last() {
@@ -128,6 +133,12 @@ pub async fn export(
         }
         _ => Ok(manifest),
     }
+}
+
+/// What was erased of the sessions of a page.
+async fn erased_in(db: &mut PgConnection, book_id: BookId, rows: &[PgRow]) -> sqlx::Result<Named> {
+    let sessions: BTreeSet<Uuid> = rows.iter().filter_map(|row| row.get("session_id")).collect();
+    erasure::named_of(db, book_id, &Vec::from_iter(sessions)).await
 }
 
 /// The manifest of a range: what stands before it, and that it is part of the checkpoint's tree.
@@ -178,6 +189,16 @@ async fn page(
     sqlx::query(&sql).bind(book_id.uuid()).bind(after).bind(until).bind(PAGE).bind(session_id).fetch_all(db).await
 }
 
+/// Salt and payload of an event; neither where it counts as erased.
+fn content<'r>(
+    row: &'r PgRow,
+    header: &Header<'_>,
+    named: &Named,
+) -> sqlx::Result<(Option<&'r [u8]>, Option<&'r str>)> {
+    let erased = named.contains(header.session_id, header.position);
+    if erased { Ok((None, None)) } else { Ok((row.try_get("salt")?, row.try_get("payload")?)) }
+}
+
 /// Lines as they are written.
 struct Lines<'w, W> {
     book_id: BookId,
@@ -194,10 +215,11 @@ impl<W: Write> Lines<'_, W> {
         &mut self,
         db: &mut PgConnection,
         row: &PgRow,
+        named: &Named,
         proven: impl FnOnce(u64, Leaf) -> EventLine,
     ) -> Result<(), ExportError> {
         let header = header::header(self.book_id, row)?;
-        let (salt, payload): (Option<&[u8]>, Option<&str>) = (row.try_get("salt")?, row.try_get("payload")?);
+        let (salt, payload) = content(row, &header, named)?;
         for (sha256, reference) in references(payload.unwrap_or_default()) {
             if self.known.insert(sha256) {
                 self.blob(db, header.position, sha256, reference).await?;

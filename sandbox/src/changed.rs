@@ -8,7 +8,7 @@ use std::path::Path;
 
 use commands::blobs;
 use domain::workspace::{FileChange, FileCreated, FileDeleted, FileModified, WorkspaceEvent};
-use domain::{BookId, Content, RunId, Sha256, ToolCallId};
+use domain::{BookId, Content, RunId, SessionId, Sha256, ToolCallId};
 use sqlx::postgres::PgPool;
 
 use crate::files::{self, FileKind, FileState, READ_BYTES, Scan, WorkspacePath};
@@ -17,6 +17,7 @@ use crate::files::{self, FileKind, FileState, READ_BYTES, Scan, WorkspacePath};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cause {
     pub book_id: BookId,
+    pub session_id: SessionId,
     pub run_id: RunId,
     pub tool_call_id: ToolCallId,
 }
@@ -64,13 +65,13 @@ async fn change(
     };
     let content = after.and_then(|state| read(root, path, state));
     if let Some(content) = &content {
-        blobs::put(pool, cause.book_id, content).await?;
+        blobs::put(pool, cause.book_id, cause.session_id, content).await?;
     }
     // Without both sides a diff would be invented.
     let known = (before_sha256.is_none() || before.is_some()) && (after.is_none() || content.is_some());
     let patch = if known { files::patch(before.as_deref(), content.as_deref(), path) } else { no_patch() };
     let text: Option<Content> = match patch.text {
-        Some(text) => Some(blobs::content(pool, cause.book_id, text).await?),
+        Some(text) => Some(blobs::content(pool, cause.book_id, cause.session_id, text).await?),
         None => None,
     };
     Ok(FileChange {

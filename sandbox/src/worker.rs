@@ -230,7 +230,8 @@ impl SandboxWorker {
         let folder = root.clone();
         let scan = tokio::task::spawn_blocking(move || files::scan(&folder, None)).await;
         let Ok(Ok(scan)) = scan else { return Ok(vec![]) };
-        let cause = Cause { book_id: taken.book_id, run_id: taken.run_id, tool_call_id: taken.tool_call_id };
+        let Taken { book_id, session_id, run_id, tool_call_id, .. } = *taken;
+        let cause = Cause { book_id, session_id, run_id, tool_call_id };
         Ok(changed::since(commands.log().pool(), &root, known.state.files(), &scan, cause).await?)
     }
 
@@ -244,9 +245,10 @@ impl SandboxWorker {
             Status::Cancelled => fail(CallFailure::Cancelled, "CANCELLED", "it was stopped".into()),
         };
         let pool = commands.log().pool();
-        let mut output = commands.content(taken.book_id, outcome.output).await?;
+        let mut output = commands.content(taken.book_id, taken.session_id, outcome.output).await?;
         if outcome.full_output.len() > tools::SEEN_BYTES {
-            output.blob = Some(commands::blobs::put(pool, taken.book_id, &outcome.full_output).await?);
+            let full = &outcome.full_output;
+            output.blob = Some(commands::blobs::put(pool, taken.book_id, taken.session_id, full).await?);
         }
         Ok(FinishCall {
             tool_call_id: taken.tool_call_id,

@@ -8,7 +8,7 @@ use domain::chain::Hash;
 use domain::export::{EventLine, Line, Manifest};
 use domain::proof::{Checkpoint, CheckpointKey, Leaf, node_hash, origin, prove_inclusion, root};
 use serde_json::Value;
-use sqlx::Row;
+use sqlx::{ConnectOptions, Executor, Row};
 
 use crate::proof::{self, count};
 use crate::story;
@@ -314,6 +314,12 @@ async fn what_was_erased_still_proves_itself_and_cannot_be_taken_in() {
             assert!(!text.contains("MMXXVI") && !text.contains("roman.py"), "nothing of the content is left");
         }
     }
+    // The same file again is known, and brings nothing of it back.
+    let mut db = other.database.options.connect().await.unwrap();
+    db.execute("TRUNCATE blobs, erasing_blobs").await.unwrap();
+    assert_eq!(import(&other, &whole).await[0]["before"], true);
+    let blobs: i64 = sqlx::query("SELECT count(*) FROM blobs").fetch_one(&mut db).await.unwrap().get(0);
+    assert_eq!(blobs, 0);
     let file = export(&one, "erased.jsonl", &["--session", &session]).await;
     let refused = Studio::idle().await.daybook(&["import", file.to_str().unwrap()]).await;
     let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();

@@ -4,7 +4,7 @@ use commands::ids::new_id;
 use commands::log::AppendError;
 use commands::{CommandError, Commands, Done, MessageSend, SessionStart, Started, StepTicket};
 use daybook_tests::Database;
-use domain::account::AccountEvent;
+use domain::account::{AccountError, AccountEvent};
 use domain::model::{ModelPriced, Rates};
 use domain::run::{Outcome, RunEvent, RunRefusal, StepRef};
 use domain::session::{Delivery, Origin, SessionError, SessionEvent};
@@ -160,7 +160,7 @@ async fn a_message_to_a_session_that_is_not_there_or_a_record_is_refused() {
 }
 
 /// Begins the first step of a run, with money set aside for its model call.
-async fn begin_step(commands: &Commands, book_id: BookId, run: Started) -> StepTicket {
+pub async fn begin_step(commands: &Commands, book_id: BookId, run: Started) -> StepTicket {
     let nanousd_per_mtok = Rates { input: NanoUsd(3_000_000_000), output: NanoUsd(15_000_000_000), ..Rates::default() };
     let priced = ModelPriced { price_id: new_id(), model: MODEL.into(), nanousd_per_mtok, notional: false };
     commands.model_price(priced).await.unwrap();
@@ -254,4 +254,22 @@ async fn many_commands_on_one_account_at_once_all_get_through() {
     }
     let account = commands.account(viewer.book_id).await.unwrap().state;
     assert!(runs.iter().all(|run| account.reserved_for(run.run_id).count() == 1));
+}
+
+#[tokio::test]
+async fn what_an_account_cannot_hold_is_refused_and_the_account_goes_on() {
+    let (database, viewer, commands) = fresh().await;
+    let costing = |file, cost| {
+        let mut held = record(&viewer, file);
+        held.usage.as_mut().unwrap().cost_nanousd = Some(NanoUsd(cost));
+        held
+    };
+    commands.import(&viewer, costing(1, i64::MAX)).await.unwrap();
+    let refused = commands.import(&viewer, costing(2, 1)).await;
+    assert!(matches!(refused, Err(CommandError::Account(AccountError::Overflow(_)))), "{refused:?}");
+    for commands in [&commands, &database.commands().await] {
+        let run = start(commands, &viewer).await;
+        begin_step(commands, viewer.book_id, run).await;
+        commands.run_cancel(&viewer, new_id(), run.run_id, "enough").await.unwrap();
+    }
 }

@@ -2,18 +2,27 @@
 
 use std::collections::HashMap;
 
-use commands::RecordedSession;
 use commands::ids::new_id;
+use commands::{CommandError, Commands, RecordedSession, SessionErase, SessionStart};
 use daybook_tests::Database;
-use domain::export::{Line, MAX_LINE_BYTES, Manifest, Recording, Report, Verifier};
+use domain::account::{
+    AccountError, AccountEvent, ChargeOrigin, ReservationReleased, SpendReserved, UsageCharged, postings,
+};
+use domain::erasure::survives;
+use domain::export::{Line, MAX_LINE_BYTES, Manifest, Recorded, Recording, Report, Stream, Verifier};
 use domain::proof::{CheckpointKey, InclusionProof, Leaf, VerifierKey};
-use domain::session::{ImportSource, SessionError};
-use domain::{BookId, SessionId, Sha256};
+use domain::run::RunEvent;
+use domain::session::{ImportSource, Origin, SessionError, SessionEvent};
+use domain::text::{MessageText, Reason};
+use domain::{BookId, LlmCallId, NanoUsd, SessionId, Sha256, Timestamp, Viewer};
 use projections::export::{ExportError, Scope, Seal, export};
-use projections::tree::{Follower, SignedCheckpoint, Signer};
-use sqlx::Row;
+use projections::tree::{Follower, SignedCheckpoint, Signer, read_leaf};
+use sqlx::{Executor, Row};
 
-use crate::fixture::{all_events, append, assert_dense, developer, in_time, marked, record, stream, to_stream};
+use crate::commands::begin_step;
+use crate::fixture::{
+    all_events, append, assert_dense, developer, in_time, marked, number, record, stream, superuser, to_stream,
+};
 
 /// What exports under checkpoints of its own.
 struct Writer {
@@ -159,7 +168,7 @@ async fn each_event_keeps_its_origin_and_the_origin_can_be_checked() {
     assert!(!commands.take_in(&viewer, &mut again, rest).await.unwrap().answer);
     let mut foreign = RecordedSession::new(Sha256([7; 32]), session);
     let refused = commands.take_in(&viewer, &mut foreign, first).await.unwrap_err();
-    assert!(matches!(refused, commands::CommandError::Session(SessionError::Taken)), "{refused}");
+    assert!(matches!(refused, CommandError::Session(SessionError::Taken)), "{refused}");
 
     let there = all_events(&other.database, other.book).await;
     assert_dense(&there);
@@ -196,4 +205,121 @@ async fn an_event_that_fits_no_line_is_refused_by_its_position() {
     let checkpoint = writer.signed().await;
     let refused = writer.export(Scope::Book { from: 1, to: 2 }, &checkpoint).await;
     assert!(matches!(refused, Err(ExportError::TooLong(2))));
+}
+
+#[tokio::test]
+async fn what_counts_as_erased_is_not_handed_out_while_its_bytes_are_there() {
+    let one = Writer::new().await;
+    let viewer = developer(one.book);
+    let commands = one.database.commands().await;
+    let session = commands.import(&viewer, record(&viewer, 1)).await.unwrap().answer.session_id;
+    let other = commands.import(&viewer, record(&viewer, 2)).await.unwrap().answer.session_id;
+    let mut db = superuser(&one.database).await;
+    db.execute("REVOKE EXECUTE ON FUNCTION erase_content FROM daybook_writer").await.unwrap();
+    assert!(commands.session_erase(&viewer, new_id(), erasure(session)).await.is_err());
+    assert_eq!(number(&mut db, "SELECT count(*) FROM events WHERE payload IS NULL").await, 0);
+    let checkpoint = one.signed().await;
+    let whole = |leaf: &Leaf| leaf.session_id == Some(other.uuid()) || survives(&leaf.event_type);
+    for scope in [Scope::Session(session), Scope::Book { from: 1, to: checkpoint.size }] {
+        let (report, lines) = checked(&one.export(scope, &checkpoint).await.unwrap(), &one.key);
+        assert!(report.manifest.erased > 5);
+        for line in lines {
+            let Line::Event(line) = line else { continue };
+            let leaf = line.event;
+            assert_eq!((leaf.payload.is_some(), leaf.salt.is_some()), (whole(&leaf), whole(&leaf)), "{leaf:?}");
+        }
+    }
+    for position in 1..=checkpoint.size {
+        let leaf = read_leaf(&mut db, one.book, position).await.unwrap().unwrap();
+        assert_eq!((leaf.payload.is_some(), leaf.salt.is_some()), (whole(&leaf), whole(&leaf)), "{leaf:?}");
+    }
+}
+
+fn erasure(session_id: SessionId) -> SessionErase {
+    SessionErase { session_id, reason: Reason::required("reason", "asked for").unwrap() }
+}
+
+/// The beginning of a session of elsewhere, and events of its account.
+fn a_recording(viewer: &Viewer, session_id: SessionId, account: Vec<AccountEvent>) -> Vec<Recorded> {
+    let mut held = record(viewer, 1);
+    held.session.session_id = session_id;
+    held.run.request.session_id = session_id;
+    let begun = [
+        (Stream::Own(session_id.uuid()), SessionEvent::from(held.session).into()),
+        (Stream::Own(held.run.request.run_id.uuid()), RunEvent::from(held.run.request).into()),
+    ];
+    let account = account.into_iter().map(|event| (Stream::Account, event.into()));
+    let events = begun.into_iter().chain(account);
+    events.map(|(stream, event)| Recorded { stream, event, occurred_at: Timestamp::UNIX_EPOCH, origin: None }).collect()
+}
+
+#[tokio::test]
+async fn a_session_whose_import_was_interrupted_can_be_erased() {
+    let one = Writer::new().await;
+    let (viewer, commands) = (developer(one.book), one.database.commands().await);
+    let session_id: SessionId = new_id();
+    let mut half = RecordedSession::new(Sha256([8; 32]), session_id);
+    commands.take_in(&viewer, &mut half, &a_recording(&viewer, session_id, vec![])).await.unwrap();
+    let erased = commands.session_erase(&viewer, new_id(), erasure(session_id)).await.unwrap();
+    assert!(erased.answer.is_some());
+    // What would have come next finds that the session has moved on.
+    let rest = [Recorded {
+        stream: Stream::Own(session_id.uuid()),
+        event: SessionEvent::from(record(&viewer, 1).message).into(),
+        occurred_at: Timestamp::UNIX_EPOCH,
+        origin: None,
+    }];
+    let refused = commands.take_in(&viewer, &mut half, &rest).await.unwrap_err();
+    assert!(matches!(refused, CommandError::Session(SessionError::Taken)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_record_settles_nothing_that_is_reserved_here_and_posts_nothing_that_a_balance_cannot_hold() {
+    let one = Writer::new().await;
+    let (viewer, commands) = (developer(one.book), one.database.commands().await);
+    let input = SessionStart {
+        text: MessageText::parse("text", "hello").unwrap(),
+        title: None,
+        approval_policy: Default::default(),
+        origin: Origin::Cli,
+        model: "scripted/test".into(),
+    };
+    let started = commands.session_start(&viewer, new_id(), input).await.unwrap().answer;
+    let foreign = begin_step(&commands, one.book, started).await.llm_call_id;
+    let session_id: SessionId = new_id();
+    let own = SpendReserved { llm_call_id: new_id(), session_id, ..reserved_in(&commands, one.book, foreign).await };
+    let release = |llm_call_id| {
+        let reason = "over".to_owned();
+        ReservationReleased { llm_call_id, session_id, reserved_nanousd: own.est_nanousd, reason }.into()
+    };
+    let mut session = RecordedSession::new(Sha256([8; 32]), session_id);
+    let first = a_recording(&viewer, session_id, vec![own.clone().into()]);
+    commands.take_in(&viewer, &mut session, &first).await.unwrap();
+    // Its own comes first, and hides nothing.
+    let account = a_recording(&viewer, session_id, vec![release(own.llm_call_id), release(foreign)]).split_off(2);
+    let refused = commands.take_in(&viewer, &mut session, &account).await.unwrap_err();
+    assert!(matches!(refused, CommandError::Account(AccountError::Taken(call)) if call == foreign), "{refused}");
+
+    let charge = |cost: i64| UsageCharged {
+        llm_call_id: new_id(),
+        session_id,
+        run_id: started.run_id,
+        model: None,
+        price_id: None,
+        origin: ChargeOrigin::Imported,
+        lines: vec![],
+        cost_nanousd: NanoUsd(cost),
+        postings: postings(ChargeOrigin::Imported, None, NanoUsd(cost)).unwrap(),
+    };
+    let most = a_recording(&viewer, session_id, vec![charge(i64::MAX).into()]).split_off(2);
+    commands.take_in(&viewer, &mut session, &most).await.unwrap();
+    let more = a_recording(&viewer, session_id, vec![charge(1).into()]).split_off(2);
+    let refused = commands.take_in(&viewer, &mut session, &more).await.unwrap_err();
+    assert!(matches!(refused, CommandError::Account(AccountError::Overflow(_))), "{refused}");
+    one.database.commands().await.account(one.book).await.unwrap();
+}
+
+/// What is set aside for a call.
+async fn reserved_in(commands: &Commands, book: BookId, call: LlmCallId) -> SpendReserved {
+    commands.account(book).await.unwrap().state.reserved(call).unwrap().clone()
 }

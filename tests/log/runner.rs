@@ -244,11 +244,14 @@ async fn a_null_byte_that_a_model_wrote_stops_no_read_model() {
     (call.tool, call.provider_call_id) = ("ba\0sh".into(), r"1\u0000".into());
     call.arguments = domain::Content::inline("{\0}");
     held.session.title = "a\0b".into();
+    // Money stops at what it cannot take in, so here above all.
+    held.usage.as_mut().unwrap().model = Some("a\0b/c\0d".into());
     commands.import(&viewer, held).await.unwrap();
     in_time(database.runner().await.catch_up()).await.unwrap();
     let mut db = superuser(&database).await;
     let behind = "SELECT count(*) FROM checkpoints c JOIN book_heads h USING (book_id) WHERE c.position < h.position";
     assert_eq!(number(&mut db, behind).await, 0, "nothing is left behind");
+    assert_eq!(number(&mut db, "SELECT count(*) FROM quarantine").await, 0);
     assert_eq!(number(&mut db, "SELECT count(*) FROM checkpoints").await, projections::all().len() as i64);
     assert_eq!(unequal(&check(&database.pool, |_| {}).await.unwrap()), [""; 0]);
     assert!(projections::audit::verify(&database.pool, book, |_| {}).await.unwrap().broken.is_none());

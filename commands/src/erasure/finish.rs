@@ -33,12 +33,22 @@ pub(super) async fn payloads(pool: &PgPool, book_id: BookId, erasure: i64) -> sq
     }
 }
 
-/// Removes blobs that erased events named, unless another event names them too. One that was put lately waits: somebody
-/// may be about to append an event that names it. Answers how many are gone.
+/// Notes that an erasure is over, so that no process that starts later looks at it again.
+pub(super) async fn note(pool: &PgPool, book_id: BookId, erasure: i64) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO finished_erasures (book_id, position) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        .bind(book_id.uuid())
+        .bind(erasure)
+        .execute(pool)
+        .await
+        .map(|_| ())
+}
+
+/// Removes blobs that erased events named or that were put for an erased session, unless another event names them too.
+/// One that was put lately waits: somebody may be about to append an event that names it. Answers how many are gone.
 pub(super) async fn blobs(pool: &PgPool) -> sqlx::Result<i64> {
     let due = sqlx::query(
-        "SELECT e.book_id, array_agg(e.sha256) AS names FROM ( \
-           SELECT e.book_id, e.sha256 FROM erasing_blobs e LEFT JOIN blobs b USING (book_id, sha256) \
+        "SELECT e.book_id, array_agg(e.sha256) AS names, array_agg(e.mark) AS marks FROM ( \
+           SELECT e.book_id, e.sha256, e.mark FROM erasing_blobs e LEFT JOIN blobs b USING (book_id, sha256) \
            WHERE b.put_at IS NULL OR blob_is_settled(b.put_at) LIMIT $1) AS e GROUP BY e.book_id",
     )
     .bind(BLOBS_AT_ONCE)
@@ -49,13 +59,11 @@ pub(super) async fn blobs(pool: &PgPool) -> sqlx::Result<i64> {
         let book_id = BookId::new(row.get("book_id"));
         let names: Vec<Vec<u8>> = row.get("names");
         let shared = shared_blobs(pool, book_id, None, &names).await?;
-        let (kept, unshared): (Vec<_>, Vec<_>) =
-            names.into_iter().partition(|name| name_of(name).is_some_and(|name| shared.contains_key(&name)));
-        sqlx::query("DELETE FROM erasing_blobs WHERE book_id = $1 AND sha256 = ANY ($2)")
-            .bind(book_id.uuid())
-            .bind(kept)
-            .execute(pool)
-            .await?;
+        let is_shared = |name: &[u8]| name_of(name).is_some_and(|name| shared.contains_key(&name));
+        let marked = names.into_iter().zip(row.get::<Vec<i64>, _>("marks"));
+        let (kept, unshared): (Vec<_>, Vec<_>) = marked.partition(|(name, _)| is_shared(name));
+        unmark(pool, book_id, kept).await?;
+        let unshared: Vec<_> = unshared.into_iter().map(|(name, _)| name).collect();
         let row = sqlx::query("SELECT erase_blobs($1, $2) AS gone")
             .bind(book_id.uuid())
             .bind(unshared)
@@ -64,6 +72,22 @@ pub(super) async fn blobs(pool: &PgPool) -> sqlx::Result<i64> {
         gone += row.get::<i64, _>("gone");
     }
     Ok(gone)
+}
+
+/// Takes marks off blobs that an event names. One that was put on since they were read stays: by now that event may be
+/// erased.
+async fn unmark(pool: &PgPool, book_id: BookId, kept: Vec<(Vec<u8>, i64)>) -> sqlx::Result<()> {
+    let (names, marks): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
+    sqlx::query(
+        "DELETE FROM erasing_blobs e USING unnest($2::bytea[], $3::bigint[]) AS k (sha256, mark) \
+         WHERE e.book_id = $1 AND e.sha256 = k.sha256 AND e.mark = k.mark",
+    )
+    .bind(book_id.uuid())
+    .bind(names)
+    .bind(marks)
+    .execute(pool)
+    .await
+    .map(|_| ())
 }
 
 /// Which of these blobs an event outside of a session names, and the first that does. Nothing keeps count of the names,

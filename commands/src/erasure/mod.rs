@@ -54,7 +54,7 @@ impl Commands {
         };
         let context = by(viewer, session_id.uuid());
         let done = self.carry_out(book_id, request(request_id, &input), context, draft).await?;
-        Erasures::new(self.clone()).finish(book_id, session_id).await?;
+        self.finish_erasure(book_id, session_id).await?;
         let answer = done.answer.into_iter().find_map(|event| match event {
             Event::Session(SessionEvent::ContentErased(erased)) => Some(erased),
             _ => None,

@@ -120,7 +120,13 @@ impl Plan {
         book_id: BookId,
         session_id: SessionId,
     ) -> sqlx::Result<SessionErasure> {
-        let names: Vec<Vec<u8>> = self.blobs.iter().map(|name| name.to_vec()).collect();
+        let put = sqlx::query("SELECT sha256 FROM put_blobs WHERE book_id = $1 AND session_id = $2")
+            .bind(book_id.uuid())
+            .bind(session_id.uuid())
+            .fetch_all(pool)
+            .await?;
+        let mut names: Vec<Vec<u8>> = self.blobs.iter().map(|name| name.to_vec()).collect();
+        names.extend(put.iter().map(|row| row.get("sha256")));
         let stored = sqlx::query(
             "SELECT sha256, octet_length(content)::bigint AS bytes FROM blobs WHERE book_id = $1 AND sha256 = ANY ($2) \
              ORDER BY sha256",

@@ -212,7 +212,7 @@ impl Sequencer {
     /// so is what seems to conflict.
     async fn leave(&mut self, db: PgConnection, staged: Staged, written: &[Uuid]) -> Vec<Group> {
         let mut db = db;
-        if self.connector.in_transaction() && self.connector.rollback(&mut db).await.is_err() {
+        if self.connector.in_transaction() && in_time(self.connector.rollback(&mut db)).await.is_err() {
             drop(db);
         } else {
             self.connector.put_back(db);
@@ -303,7 +303,7 @@ impl Sequencer {
         let constraint = error.as_database_error().and_then(|e| e.constraint());
         // A request that was answered before breaks both rules, and PostgreSQL names the one that it looked at first.
         if let (Some("events_request" | "events_stream"), Some(request)) = (constraint, append.request) {
-            match cache::look_up_request(db, append.book_id, request.id).await {
+            match in_time(cache::look_up_request(db, append.book_id, request.id)).await {
                 Ok(Some(known)) if known.is(&request.hash) => return Ok(known.appended),
                 Ok(Some(_)) => return Err(AppendError::RequestReused),
                 Ok(None) => {}
@@ -320,7 +320,7 @@ impl Sequencer {
     /// The stream of an append that has moved on, though it was not known here. Streams only grow, so it still shows.
     async fn culprit(&self, db: &mut PgConnection, append: &Append) -> AppendError {
         let streams: Vec<Uuid> = append.streams.iter().map(|stream| stream.stream_id).collect();
-        let Ok(newest) = cache::look_up_streams(db, append.book_id, &streams).await else {
+        let Ok(newest) = in_time(cache::look_up_streams(db, append.book_id, &streams)).await else {
             return AppendError::Unavailable;
         };
         let newest: HashMap<Uuid, i64> = newest.into_iter().collect();

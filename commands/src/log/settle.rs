@@ -22,6 +22,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The sequencer's connection, made again when it breaks.
 pub(super) struct Connector {
     options: PgConnectOptions,
+    patience: Duration,
     idle: Option<PgConnection>,
     /// The server process of the newest connection. While it lives, a statement of ours may still be under way.
     backend: Option<Backend>,
@@ -37,7 +38,7 @@ struct Backend {
 
 impl Connector {
     pub fn new(options: PgConnectOptions) -> Self {
-        Self { options, idle: None, backend: None, in_transaction: false }
+        Self { options, patience: PATIENCE, idle: None, backend: None, in_transaction: false }
     }
 
     /// The connection, or a new one; `None` when the database cannot be reached in time.
@@ -46,9 +47,11 @@ impl Connector {
             return Some(idle);
         }
         self.in_transaction = false;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
-            match self.connect().await {
+            // A server that takes the connection and says nothing is as good as none.
+            let connected = tokio::time::timeout_at(deadline, self.connect()).await;
+            match connected.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))) {
                 Ok(db) => return Some(db),
                 Err(error) if Instant::now() >= deadline => {
                     tracing::error!(%error, "the database cannot be reached");
@@ -123,5 +126,22 @@ impl Connector {
             }
         }
         Ok(landed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_takes_the_connection_and_says_nothing_is_given_up() {
+        let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).username("daybook");
+        let mut connector = Connector { patience: PAUSE, ..Connector::new(options) };
+        let taken = tokio::time::timeout(PATIENCE, connector.take()).await;
+        assert!(taken.expect("it gives up by itself").is_none());
     }
 }

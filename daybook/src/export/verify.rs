@@ -79,6 +79,10 @@ pub fn words(report: &Report) -> String {
         0 => String::new(),
         erased => format!("\n  {erased} of them have no payload: it was erased"),
     };
+    let hashes = match (manifest.kind, manifest.from) {
+        (Kind::Session, _) | (Kind::Book, 1) => "",
+        _ => "\n  its events are proven; the hash before them, and so those of the chain, are what the file says",
+    };
     let vouched = match report.key_was_given {
         true => String::new(),
         false => format!(
@@ -88,7 +92,7 @@ pub fn words(report: &Report) -> String {
         ),
     };
     let book = origin(BookId::new(manifest.book_id));
-    format!("holds: {} events{of} of {book}{erased}{vouched}", manifest.events)
+    format!("holds: {} events{of} of {book}{erased}{hashes}{vouched}", manifest.events)
 }
 
 /// The same for programs.

@@ -68,9 +68,11 @@ async fn take_in(node: &Node, file: &Path, trajectory: Trajectory, json: bool) -
     let to = Destination { owner: viewer.user_id, worker_id: new_id(), now: node.commands.log().now() };
     let mut long_texts = vec![];
     let record = record(trajectory, &to, &mut || new_id::<()>().uuid(), &mut |text| held(text, &mut long_texts));
-    // Blobs are there before the event that names them.
-    for text in long_texts {
-        blobs::put(&node.pool, viewer.book_id, text.as_bytes()).await?;
+    // Blobs are there before the event that names them. Those of a file that was imported before were, or are erased.
+    if !node.commands.has_imported(viewer, record.sha256).await? {
+        for text in long_texts {
+            blobs::put(&node.pool, viewer.book_id, record.session.session_id, text.as_bytes()).await?;
+        }
     }
     let done = node.commands.import(viewer, record).await?;
     let (session_id, before) = (done.answer.session_id, done.answer.before);

@@ -1,6 +1,6 @@
 //! A file that `daybook export` wrote: checked whole, rehearsed whole, and then taken in session by session.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufReader, Seek};
 use std::os::unix::fs::FileExt;
@@ -42,6 +42,16 @@ struct Session {
     lines: Vec<Place>,
     /// Why it is not taken in, if so.
     left_out: Option<String>,
+}
+
+/// What is appended at once.
+#[derive(Default)]
+struct Part {
+    events: Vec<Recorded>,
+    /// How long their lines are.
+    bytes: usize,
+    /// What they refer to.
+    blobs: BTreeSet<Sha256>,
 }
 
 /// What came of a session.
@@ -95,9 +105,7 @@ impl ExportFile {
             let taken = taken.and_then(|()| Ok(recording.close().map(|_| ())?));
             match taken.map_err(|error| error.downcast::<RecordingError>()) {
                 Ok(()) => {}
-                Err(Ok(error @ (RecordingError::Erased | RecordingError::Unbegun | RecordingError::NoSession)))
-                    if self.report.manifest.kind == Kind::Book =>
-                {
+                Err(Ok(error)) if self.report.manifest.kind == Kind::Book && is_incomplete(&error) => {
                     session.left_out = Some(error.to_string())
                 }
                 Err(Ok(error)) => {
@@ -115,49 +123,37 @@ impl ExportFile {
 
     /// Takes in every session that is not left out.
     pub async fn take_in(&self, node: &Node, json: bool) -> anyhow::Result<()> {
-        let mut stored = HashSet::new();
         let all = self.sessions.len();
         for (number, session) in (1..).zip(&self.sessions) {
             let outcome = match &session.left_out {
                 Some(reason) => Outcome::LeftOut { reason: reason.clone() },
-                None => self.take_in_session(node, session, &mut stored).await?,
+                None => self.take_in_session(node, session).await?,
             };
             self.tell(session.id, (number, all), &outcome, json)?;
         }
         Ok(())
     }
 
-    async fn take_in_session(
-        &self,
-        node: &Node,
-        session: &Session,
-        stored: &mut HashSet<Sha256>,
-    ) -> anyhow::Result<Outcome> {
+    async fn take_in_session(&self, node: &Node, session: &Session) -> anyhow::Result<Outcome> {
         let mut recording = self.recording(node, session.id);
         let mut recorded = RecordedSession::new(self.source.sha256, session.id);
-        let (mut part, mut bytes, mut events, mut before) = (vec![], 0, 0, true);
+        let (mut part, mut events, mut before) = (Part::default(), 0, true);
         for place in &session.lines {
-            if part.len() >= PART_EVENTS || bytes >= PART_BYTES {
-                match self.append(node, &mut recorded, std::mem::take(&mut part)).await? {
+            if part.events.len() >= PART_EVENTS || part.bytes >= PART_BYTES {
+                match self.append(node, session, &mut recorded, std::mem::take(&mut part)).await? {
                     Some(known) => before &= known,
                     None => return self.taken(session.id),
                 }
-                bytes = 0;
             }
             let event = self.event(*place)?;
-            for sha256 in references(event.event.payload.as_deref().unwrap_or_default()).into_keys() {
-                // Blobs are there before the event that names them.
-                if stored.insert(sha256) {
-                    self.store(node, sha256).await?;
-                }
-            }
-            (events, bytes) = (events + 1, bytes + place.bytes as usize);
-            part.push(recording.take(event)?);
+            part.blobs.extend(references(event.event.payload.as_deref().unwrap_or_default()).into_keys());
+            (events, part.bytes) = (events + 1, part.bytes + place.bytes as usize);
+            part.events.push(recording.take(event)?);
         }
         let closing = recording.close()?;
         events += closing.len();
-        part.extend(closing);
-        match self.append(node, &mut recorded, part).await? {
+        part.events.extend(closing);
+        match self.append(node, session, &mut recorded, part).await? {
             Some(known) if before && known => Ok(Outcome::Before { events }),
             Some(_) => Ok(Outcome::New { events }),
             None => self.taken(session.id),
@@ -168,10 +164,18 @@ impl ExportFile {
     async fn append(
         &self,
         node: &Node,
-        session: &mut RecordedSession,
-        part: Vec<Recorded>,
+        session: &Session,
+        recorded: &mut RecordedSession,
+        part: Part,
     ) -> anyhow::Result<Option<bool>> {
-        match node.commands.take_in(node.access.demo_user(), session, &part).await {
+        let viewer = node.access.demo_user();
+        // Blobs are there before the event that names them. Those of a part that is in the book were, or are erased.
+        if !node.commands.has_taken_in(viewer, recorded).await? {
+            for sha256 in part.blobs {
+                self.store(node, session.id, sha256).await?;
+            }
+        }
+        match node.commands.take_in(viewer, recorded, &part.events).await {
             Ok(done) => Ok(Some(done.answer)),
             Err(CommandError::Session(SessionError::Taken)) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("taking in {}", self.shown())),
@@ -187,14 +191,14 @@ impl ExportFile {
         }
     }
 
-    async fn store(&self, node: &Node, sha256: Sha256) -> anyhow::Result<()> {
+    async fn store(&self, node: &Node, session_id: SessionId, sha256: Sha256) -> anyhow::Result<()> {
         let (mut blob, mut content): (Option<Blob>, Vec<u8>) = (None, vec![]);
         for place in self.blobs.get(&sha256).into_iter().flatten() {
             let Line::Blob(line) = self.line(*place)? else { bail!("{} has changed meanwhile", self.shown()) };
             content.extend(blob.get_or_insert_with(|| Blob::begin(&line)).take(&line)?);
         }
         if blob.is_some_and(|blob| blob.bytes.is_some()) {
-            blobs::put(&node.pool, node.access.demo_user().book_id, &content).await?;
+            blobs::put(&node.pool, node.access.demo_user().book_id, session_id, &content).await?;
         }
         Ok(())
     }
@@ -266,6 +270,12 @@ impl ExportFile {
     fn shown(&self) -> std::path::Display<'_> {
         self.path.display()
     }
+}
+
+/// Whether a book holds a part of the session only: its range does not hold the rest, or the rest was erased.
+fn is_incomplete(error: &RecordingError) -> bool {
+    use RecordingError::{Erased, Mark, NoSession, NoWorkspace, Unbegun};
+    matches!(error, Erased | Mark(_) | Unbegun | NoSession | NoWorkspace)
 }
 
 /// The hash and the size of a file.

@@ -103,14 +103,37 @@ impl Account {
         self.open.get(&llm_call_id)
     }
 
+    /// Everything that is set aside and not yet settled.
+    pub fn open(&self) -> impl Iterator<Item = &SpendReserved> {
+        self.open.values()
+    }
+
     /// The open reservations of a run.
     pub fn reserved_for(&self, run_id: RunId) -> impl Iterator<Item = &SpendReserved> {
-        self.open.values().filter(move |reserved| reserved.run_id == run_id)
+        self.open().filter(move |reserved| reserved.run_id == run_id)
     }
 
     /// The balance of every account; they sum to zero.
     pub fn balances(&self) -> &BTreeMap<String, NanoUsd> {
         &self.balances
+    }
+
+    /// Whether every balance can hold what these events would post, one after the other.
+    pub fn holds<'e>(&self, events: impl IntoIterator<Item = &'e AccountEvent>) -> Result<(), AccountError> {
+        let mut moved: BTreeMap<&str, NanoUsd> = BTreeMap::new();
+        for event in events {
+            let AccountEvent::UsageCharged(charged) = event else { continue };
+            for Posting { account, nanousd } in &charged.postings {
+                let before = moved.get(account.as_str()).or(self.balances.get(account)).copied().unwrap_or_default();
+                moved.insert(account, before.checked_add(*nanousd)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same events, where every balance can hold them.
+    fn held(&self, events: Vec<AccountEvent>) -> Result<Vec<AccountEvent>, AccountError> {
+        self.holds(&events).map(|()| events)
     }
 
     fn settle(
@@ -182,7 +205,9 @@ impl Aggregate for Account {
                 Some(known) if known == wanted => Ok(vec![]),
                 Some(_) => Err(AccountError::Taken(wanted.llm_call_id)),
             },
-            AccountCommand::Settle { llm_call_id, price, usage } => self.settle(*llm_call_id, price, usage.as_ref()),
+            AccountCommand::Settle { llm_call_id, price, usage } => {
+                self.held(self.settle(*llm_call_id, price, usage.as_ref())?)
+            }
             AccountCommand::Release { llm_call_id, reason } => {
                 let reserved = self.open.get(llm_call_id).ok_or(AccountError::NotReserved(*llm_call_id))?;
                 let released = ReservationReleased {
@@ -193,7 +218,7 @@ impl Aggregate for Account {
                 };
                 Ok(vec![released.into()])
             }
-            AccountCommand::Import(imported) => import(imported),
+            AccountCommand::Import(imported) => self.held(import(imported)?),
         }
     }
 
@@ -206,7 +231,8 @@ impl Aggregate for Account {
             AccountEvent::UsageCharged(charged) => {
                 for posting in &charged.postings {
                     let balance = self.balances.entry(posting.account.clone()).or_default();
-                    *balance = balance.checked_add(posting.nanousd).expect("balances stay below 9.2 billion USD");
+                    // Whoever decides refuses what a balance cannot hold. A log in which it stands can be read still.
+                    *balance = balance.saturating_add(posting.nanousd);
                 }
             }
             AccountEvent::ReservationSettled(settled) => {

@@ -85,6 +85,51 @@ fn an_unreported_usage_is_not_zero() {
         .then_types(&["usage.metered", "usage.charged"]);
 }
 
+fn record_of(call: u128, cost: i64) -> ImportedUsage {
+    ImportedUsage {
+        llm_call_id: LlmCallId::new(uuid(call)),
+        session_id: SessionId::new(uuid(1)),
+        run_id: RunId::new(uuid(2)),
+        model: Some("other/model".into()),
+        calls: 1,
+        tokens: TokenCounts::default(),
+        cost_nanousd: Some(NanoUsd(cost)),
+    }
+}
+
+#[test]
+fn a_charge_that_no_balance_can_hold_is_refused() {
+    let imported = |call, cost| AccountCommand::Import(record_of(call, cost));
+    let full = AccountError::Overflow(Overflow);
+    given::<Account>([])
+        .when(imported(5, i64::MAX))
+        .then_types(&["usage.metered", "usage.charged"])
+        .when(imported(6, 1))
+        .refused(full.clone());
+    given::<Account>([]).when(imported(5, i64::MIN)).refused(full.clone());
+    // The same where nothing is imported: the account of what is owed is full.
+    let most = UsageCharged {
+        llm_call_id: LlmCallId::new(uuid(6)),
+        session_id: SessionId::new(uuid(1)),
+        run_id: RunId::new(uuid(2)),
+        model: None,
+        price_id: None,
+        origin: ChargeOrigin::Metered,
+        lines: vec![],
+        cost_nanousd: NanoUsd(i64::MAX),
+        postings: postings(ChargeOrigin::Metered, Some("openai/m"), NanoUsd(i64::MAX)).unwrap(),
+    };
+    given::<Account>([most.into(), reserved(5).into()]).when(settle(5, used(1, 1))).refused(full);
+}
+
+#[test]
+fn a_log_with_more_than_a_balance_can_hold_is_read() {
+    let charge = |call| import(&record_of(call, i64::MAX)).unwrap();
+    let account = given::<Account>([charge(5), charge(6)].concat()).0;
+    assert_eq!(account.balances()["memo:imported:model"], NanoUsd(i64::MAX));
+    assert_eq!(account.balances()["memo:imported:other"], NanoUsd(i64::MIN));
+}
+
 proptest! {
     /// Whatever is reserved, settled and released, in whatever order: every charge posts zero in sum, no
     /// call is charged twice, and the balances sum to zero.

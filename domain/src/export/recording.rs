@@ -14,9 +14,10 @@ pub use place::Stream;
 
 use super::line::EventLine;
 use super::manifest::Manifest;
-use crate::account::{AccountEvent, ReservationReleased, SpendReserved};
+use crate::account::{Account, AccountError, AccountEvent, ReservationReleased};
 use crate::aggregate::Aggregate;
 use crate::content::Sha256;
+use crate::erasure;
 use crate::event::{DecodeError, Event};
 use crate::id::{LlmCallId, RunId};
 use crate::proof::{Leaf, LeafError};
@@ -35,12 +36,25 @@ pub enum RecordingError {
     /// Its payload is gone.
     #[error("the payload was erased: there is nothing to take in")]
     Erased,
+    /// It says that its session was erased. Where that was so, payloads are gone too; what it names are positions of
+    /// another log.
+    #[error("{0} says that the session was erased: there is nothing to take in")]
+    Mark(&'static str),
     /// Its stream begins before the export does.
     #[error("the stream of the event begins before the export does")]
     Unbegun,
     /// The session itself is not in the export.
     #[error("the export does not hold the beginning of the session")]
     NoSession,
+    /// The session's workspace is not in the export.
+    #[error("the export does not hold the beginning of the session's workspace")]
+    NoWorkspace,
+    /// A workspace that is not the session's.
+    #[error("{0} names another workspace than the session's own")]
+    Workspace(&'static str),
+    /// A header that no column of the log can be read from.
+    #[error("its header, or the manifest, contains a null byte")]
+    NullByte,
     /// An event that no session has, or in the wrong stream.
     #[error("{0} does not belong in this stream of a session")]
     Misplaced(&'static str),
@@ -56,6 +70,9 @@ pub enum RecordingError {
     /// An amount that does not fit.
     #[error(transparent)]
     Overflow(#[from] crate::money::Overflow),
+    /// An account that cannot hold it.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// A run that cannot be ended.
     #[error(transparent)]
     Run(#[from] RunRefusal),
@@ -89,7 +106,7 @@ pub struct Recording {
     places: Places,
     first: bool,
     runs: BTreeMap<RunId, Run>,
-    reserved: BTreeMap<LlmCallId, SpendReserved>,
+    account: Account,
     last: Timestamp,
 }
 
@@ -118,7 +135,7 @@ impl Recording {
             manifest,
             first: true,
             runs: BTreeMap::new(),
-            reserved: BTreeMap::new(),
+            account: Account::default(),
             last: Timestamp::UNIX_EPOCH,
         }
     }
@@ -128,38 +145,41 @@ impl Recording {
         let EventLine { line, event: leaf, hash, proof } = recorded;
         let payload = leaf.payload.as_deref().ok_or(RecordingError::Erased)?;
         let event = Event::decode(&leaf.event_type, leaf.event_version, payload)?;
+        let name = event.stored_type().name;
+        if erasure::marks(name) {
+            return Err(RecordingError::Mark(name));
+        }
         let stream = self.places.place(leaf.stream_id, leaf.sequence, &event)?;
         let event = rewrite::rewritten(event, &self.source, self.viewer.user_id)?;
-        self.fold(stream, &event);
+        self.fold(stream, &event)?;
         self.last = leaf.header()?.occurred_at;
         let manifest = std::mem::take(&mut self.first).then_some(&self.manifest);
         let event_only = Leaf { payload: None, salt: None, ..leaf };
+        // What precedes a range is not proven, and so no hash that follows on it.
+        let hash = hash.filter(|_| self.manifest.from == 1);
         let origin = Origin { export: self.source.sha256, line, manifest, event: event_only, hash, proof };
         let origin = serde_json::to_string(&origin).expect("an origin holds nothing that JSON cannot");
         if origin.len() > ORIGIN_MAX_BYTES {
             return Err(RecordingError::TooDeep);
         }
+        if has_null(&origin) {
+            return Err(RecordingError::NullByte);
+        }
         Ok(Recorded { stream, event, occurred_at: self.last, origin: Some(origin) })
     }
 
-    fn fold(&mut self, stream: Stream, event: &Event) {
-        match event {
-            Event::Run(event) => {
-                if let Stream::Own(run_id) = stream {
-                    self.runs.entry(RunId::new(run_id)).or_default().evolve(event);
-                }
+    fn fold(&mut self, stream: Stream, event: &Event) -> Result<(), RecordingError> {
+        match (event, stream) {
+            (Event::Run(event), Stream::Own(run_id)) => {
+                self.runs.entry(RunId::new(run_id)).or_default().evolve(event);
             }
-            Event::Account(AccountEvent::SpendReserved(reserved)) => {
-                self.reserved.insert(reserved.llm_call_id, reserved.clone());
-            }
-            Event::Account(AccountEvent::ReservationSettled(settled)) => {
-                self.reserved.remove(&settled.llm_call_id);
-            }
-            Event::Account(AccountEvent::ReservationReleased(released)) => {
-                self.reserved.remove(&released.llm_call_id);
+            (Event::Account(event), _) => {
+                self.account.holds([event])?;
+                self.account.evolve(event);
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// The record ends: what was under way is over, so that nobody works on it here.
@@ -167,11 +187,14 @@ impl Recording {
         if !self.places.begun() {
             return Err(RecordingError::NoSession);
         }
+        if !self.places.has_workspace() {
+            return Err(RecordingError::NoWorkspace);
+        }
         let mut closing = vec![];
         let mut add = |stream, event: Event| {
             closing.push(Recorded { stream, event, occurred_at: self.last, origin: None });
         };
-        for reserved in self.reserved.values() {
+        for reserved in self.account.open() {
             let released = ReservationReleased {
                 llm_call_id: reserved.llm_call_id,
                 session_id: self.session_id,
@@ -188,6 +211,12 @@ impl Recording {
         }
         Ok(closing)
     }
+}
+
+/// Whether a text in JSON has a null byte: there it is an escape, and a backslash may itself be escaped. PostgreSQL
+/// keeps such JSON and then cannot read any member of it.
+fn has_null(json: &str) -> bool {
+    json.split(r"\\").any(|piece| piece.contains(r"\u0000"))
 }
 
 /// The model call that an event of an account is about.

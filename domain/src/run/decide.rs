@@ -359,7 +359,10 @@ impl Draft {
     }
 
     fn erase(&mut self, erased: &RunErased) -> Result<(), RunRefusal> {
-        self.state().outcome().ok_or(RunRefusal::StillOpen(erased.run_id))?;
+        // Nobody works on a record. One whose import was interrupted has no end, and can have none.
+        if self.state().request.trigger != Trigger::Import {
+            self.state().outcome().ok_or(RunRefusal::StillOpen(erased.run_id))?;
+        }
         self.push(erased.clone());
         Ok(())
     }

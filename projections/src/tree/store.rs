@@ -7,6 +7,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::TreeError;
+use crate::erasure;
 use crate::header::{self, hash_in};
 
 const HASH_BYTES: usize = 32;
@@ -177,11 +178,15 @@ pub async fn read_leaf(db: &mut PgConnection, book_id: BookId, position: i64) ->
         "SELECT {}, commitment, salt, payload::text AS payload FROM events WHERE book_id = $1 AND position = $2",
         header::COLUMNS
     );
-    let Some(row) = sqlx::query(&sql).bind(book_id.uuid()).bind(position).fetch_optional(db).await? else {
+    let Some(row) = sqlx::query(&sql).bind(book_id.uuid()).bind(position).fetch_optional(&mut *db).await? else {
         return Ok(None);
     };
     let (salt, payload): (Option<&[u8]>, Option<&str>) = (row.try_get("salt")?, row.try_get("payload")?);
-    Ok(Some(Leaf::new(&header::header(book_id, &row)?, &hash_in(&row, "commitment")?, salt.zip(payload))))
+    let header = header::header(book_id, &row)?;
+    // Asked after the event was read: it counts as erased whether or not its bytes are gone.
+    let named = erasure::named_of(db, book_id, header.session_id.as_slice()).await?;
+    let content = salt.zip(payload).filter(|_| !named.contains(header.session_id, position));
+    Ok(Some(Leaf::new(&header, &hash_in(&row, "commitment")?, content)))
 }
 
 fn columns(ids: impl Iterator<Item = TileId>) -> (Vec<i16>, Vec<i64>) {

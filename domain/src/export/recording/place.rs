@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::run::RunEvent;
 use crate::session::SessionEvent;
 use crate::workspace::WorkspaceEvent;
-use crate::{BookId, SessionId};
+use crate::{BookId, SessionId, WorkspaceId};
 
 /// Where an event goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,18 +33,25 @@ enum Noun {
 pub(super) struct Places {
     account: Uuid,
     session_id: SessionId,
+    /// As the first event that names it says.
+    workspace_id: Option<WorkspaceId>,
     streams: BTreeMap<Uuid, Noun>,
 }
 
 impl Places {
     /// A session of this book.
     pub fn new(book_id: BookId, session_id: SessionId) -> Self {
-        Self { account: book_id.uuid(), session_id, streams: BTreeMap::new() }
+        Self { account: book_id.uuid(), session_id, workspace_id: None, streams: BTreeMap::new() }
     }
 
     /// Whether the session itself was begun.
     pub fn begun(&self) -> bool {
         self.streams.get(&self.session_id.uuid()) == Some(&Noun::Session)
+    }
+
+    /// Whether the session's workspace was made. Then it is the session's own here too: no stream begins twice.
+    pub fn has_workspace(&self) -> bool {
+        self.workspace_id.is_some_and(|id| self.streams.get(&id.uuid()) == Some(&Noun::Workspace))
     }
 
     /// Where an event goes, if it may stand there: a stream is of one noun, and begins with its own beginning.
@@ -58,11 +65,14 @@ impl Places {
             };
         }
         match (beginning(event), self.streams.get(&stream_id)) {
-            (Some((noun, id, session_id)), None) if sequence == 1 => {
-                if id != stream_id || session_id != self.session_id {
+            (Some(beginning), None) if sequence == 1 => {
+                if beginning.id != stream_id || beginning.session_id != self.session_id {
                     return Err(misplaced());
                 }
-                self.streams.insert(stream_id, noun);
+                if *self.workspace_id.get_or_insert(beginning.workspace_id) != beginning.workspace_id {
+                    return Err(RecordingError::Workspace(event.stored_type().name));
+                }
+                self.streams.insert(stream_id, beginning.noun);
             }
             (None, Some(noun)) if noun_of(event) == Some(*noun) => {}
             (_, None) if sequence > 1 => return Err(RecordingError::Unbegun),
@@ -72,16 +82,26 @@ impl Places {
     }
 }
 
-/// What begins with an event, its id, and the session that it belongs to.
-fn beginning(event: &Event) -> Option<(Noun, Uuid, SessionId)> {
-    match event {
-        Event::Session(SessionEvent::SessionStarted(e)) => Some((Noun::Session, e.session_id.uuid(), e.session_id)),
-        Event::Run(RunEvent::RunRequested(e)) => Some((Noun::Run, e.run_id.uuid(), e.session_id)),
-        Event::Workspace(WorkspaceEvent::WorkspaceCreated(e)) => {
-            Some((Noun::Workspace, e.workspace_id.uuid(), e.session_id))
+/// What an event begins, and whose it is.
+struct Beginning {
+    noun: Noun,
+    id: Uuid,
+    session_id: SessionId,
+    workspace_id: WorkspaceId,
+}
+
+fn beginning(event: &Event) -> Option<Beginning> {
+    let (noun, id, session_id, workspace_id) = match event {
+        Event::Session(SessionEvent::SessionStarted(e)) => {
+            (Noun::Session, e.session_id.uuid(), e.session_id, e.workspace_id)
         }
-        _ => None,
-    }
+        Event::Run(RunEvent::RunRequested(e)) => (Noun::Run, e.run_id.uuid(), e.session_id, e.workspace_id),
+        Event::Workspace(WorkspaceEvent::WorkspaceCreated(e)) => {
+            (Noun::Workspace, e.workspace_id.uuid(), e.session_id, e.workspace_id)
+        }
+        _ => return None,
+    };
+    Some(Beginning { noun, id, session_id, workspace_id })
 }
 
 fn noun_of(event: &Event) -> Option<Noun> {

@@ -122,6 +122,27 @@ fn a_payload_can_only_be_left_out_as_erased() {
 }
 
 #[test]
+fn an_erasure_explains_events_of_its_own_session_only() {
+    for (session, explained) in [(SESSION, true), (SESSION + 1, false)] {
+        let mut log = Log { leaves: vec![], hashes: vec![], tree: vec![] };
+        let mut sequences = std::collections::HashMap::new();
+        for position in 1..=ERASURE {
+            let session = if position == ERASED { session } else { SESSION };
+            let sequence = sequences.entry(session).or_insert(0);
+            *sequence += 1;
+            let mut leaf = leaf(position, uuid(session), *sequence, session);
+            if position == ERASED {
+                (leaf.salt, leaf.payload) = (None, None);
+            }
+            log.push(leaf);
+        }
+        let checked = check(&log.book(1, ERASURE).bytes(), Some(&verifier()));
+        let fault = checked.err().map(|faulty| faulty.fault);
+        assert_eq!(fault, (!explained).then_some(Fault::Unexplained(ERASED)));
+    }
+}
+
+#[test]
 fn blobs_are_those_that_events_refer_to() {
     let file = Log::new(9).book(1, 9);
     let at = file.lines.iter().position(|line| !is_event(line) && line.contains("\"content\"")).unwrap();

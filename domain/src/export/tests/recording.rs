@@ -9,23 +9,29 @@ use crate::money::NanoUsd;
 use crate::run::{
     Limits, Mode, Purpose, Run, RunCommand, RunEvent, RunRefusal, RunRequested, StepRequested, StepStarted, Trigger,
 };
-use crate::session::{ImportSource, Origin, SessionEvent, SessionStarted};
+use crate::session::{ContentErased, ImportSource, KeptFacts, Origin, SessionEvent, SessionStarted};
+use crate::workspace::{WorkspaceCreated, WorkspaceEvent};
 use crate::{Content, Role, Viewer};
 
 const RUN: u128 = 20;
+const WORKSPACE: u128 = 30;
 
 fn viewer() -> Viewer {
     Viewer { user_id: Id::new(uuid(50)), book_id: Id::new(uuid(2)), role: Role::Developer, name: "Ada".into() }
 }
 
 fn recording() -> Recording {
+    recording_of(Log::new(3).session().manifest)
+}
+
+fn recording_of(manifest: Manifest) -> Recording {
     let source = ImportSource {
         format: "daybook-export".into(),
         file_name: "a.jsonl".into(),
         sha256: Sha256([1; 32]),
         bytes: 9,
     };
-    Recording::new(Id::new(uuid(SESSION)), Log::new(3).session().manifest, source, &viewer())
+    Recording::new(Id::new(uuid(SESSION)), manifest, source, &viewer())
 }
 
 fn started() -> Event {
@@ -33,7 +39,7 @@ fn started() -> Event {
         session_id: Id::new(uuid(SESSION)),
         title: "A task".into(),
         owner_user_id: UserId::new(uuid(40)),
-        workspace_id: Id::new(uuid(30)),
+        workspace_id: Id::new(uuid(WORKSPACE)),
         origin: Origin::Cli,
         model: None,
         approval_policy: Default::default(),
@@ -46,7 +52,7 @@ fn requested() -> RunRequested {
     RunRequested {
         run_id: Id::new(uuid(RUN)),
         session_id: Id::new(uuid(SESSION)),
-        workspace_id: Id::new(uuid(30)),
+        workspace_id: Id::new(uuid(WORKSPACE)),
         mode: Mode::Build,
         trigger: Trigger::Message,
         message_id: Id::new(uuid(31)),
@@ -56,6 +62,11 @@ fn requested() -> RunRequested {
         limits: Limits::default(),
         requested_at: crate::Timestamp::UNIX_EPOCH,
     }
+}
+
+fn created() -> Event {
+    let (workspace_id, session_id) = (Id::new(uuid(WORKSPACE)), Id::new(uuid(SESSION)));
+    WorkspaceEvent::from(WorkspaceCreated { workspace_id, session_id }).into()
 }
 
 fn of_run(event: impl Into<RunEvent>) -> Event {
@@ -90,6 +101,10 @@ fn reserved() -> Event {
 }
 
 fn charged() -> Event {
+    charged_with(7)
+}
+
+fn charged_with(cost: i64) -> Event {
     AccountEvent::from(UsageCharged {
         llm_call_id: call(),
         session_id: Id::new(uuid(SESSION)),
@@ -98,8 +113,8 @@ fn charged() -> Event {
         price_id: None,
         origin: ChargeOrigin::Metered,
         lines: vec![],
-        cost_nanousd: NanoUsd(7),
-        postings: postings(ChargeOrigin::Metered, Some("a/b"), NanoUsd(7)).unwrap(),
+        cost_nanousd: NanoUsd(cost),
+        postings: postings(ChargeOrigin::Metered, Some("a/b"), NanoUsd(cost)).unwrap(),
     })
     .into()
 }
@@ -163,7 +178,14 @@ fn an_origin_holds_the_header_and_the_proof_but_no_content() {
 fn what_was_under_way_is_over() {
     let mut recording = recording();
     let [wanted, begun] = step();
-    let events = [(SESSION, started()), (RUN, of_run(requested())), (RUN, wanted), (BOOK, reserved()), (RUN, begun)];
+    let events = [
+        (SESSION, started()),
+        (WORKSPACE, created()),
+        (RUN, of_run(requested())),
+        (RUN, wanted),
+        (BOOK, reserved()),
+        (RUN, begun),
+    ];
     let mut events = taken(&mut recording, &events);
     let closing = recording.close().unwrap();
     assert!(closing.iter().all(|recorded| recorded.origin.is_none()));
@@ -223,4 +245,84 @@ fn events_that_a_session_cannot_have_are_refused() {
     let mut mixed = recording();
     mixed.take(line(SESSION, 1, &started())).unwrap();
     assert!(matches!(mixed.take(line(SESSION, 2, &step()[0])).unwrap_err(), RecordingError::Misplaced(_)));
+}
+
+#[test]
+fn what_says_that_a_session_was_erased_is_refused() {
+    let erased = ContentErased {
+        session_id: Id::new(uuid(SESSION)),
+        // Positions of whatever else the book holds.
+        positions: vec![crate::erasure::PositionRange { first: 2, last: 1 }],
+        payload_bytes: 0,
+        blobs: 0,
+        reason: "asked for".into(),
+        requested_by: UserId::new(uuid(40)),
+        kept: KeptFacts {
+            origin: Origin::Cli,
+            owner_user_id: UserId::new(uuid(40)),
+            workspace_id: Id::new(uuid(WORKSPACE)),
+        },
+    };
+    let marks: [(u128, Event); 3] = [
+        (SESSION, SessionEvent::from(erased).into()),
+        (RUN, of_run(crate::run::RunErased { run_id: Id::new(uuid(RUN)) })),
+        (
+            WORKSPACE,
+            WorkspaceEvent::from(crate::workspace::WorkspaceErased { workspace_id: Id::new(uuid(WORKSPACE)) }).into(),
+        ),
+    ];
+    for (stream, mark) in marks {
+        let mut recording = recording();
+        taken(&mut recording, &[(SESSION, started()), (WORKSPACE, created()), (RUN, of_run(requested()))]);
+        let refused = recording.take(line(stream, 2, &mark)).unwrap_err();
+        assert!(matches!(refused, RecordingError::Mark(name) if name == mark.stored_type().name), "{refused}");
+    }
+}
+
+#[test]
+fn a_session_has_one_workspace_and_it_is_its_own() {
+    let other = RunRequested { workspace_id: Id::new(uuid(31)), ..requested() };
+    let mut recording = recording();
+    taken(&mut recording, &[(SESSION, started())]);
+    let refused = recording.take(line(RUN, 1, &of_run(other.clone()))).unwrap_err();
+    assert!(matches!(refused, RecordingError::Workspace("run.requested")), "{refused}");
+    // Whichever comes first.
+    let mut recording = recording_of(Log::new(3).session().manifest);
+    taken(&mut recording, &[(RUN, of_run(other))]);
+    let refused = recording.take(line(SESSION, 1, &started())).unwrap_err();
+    assert!(matches!(refused, RecordingError::Workspace("session.started")), "{refused}");
+    // Where the file does not hold its beginning, it may be anybody's.
+    let mut recording = recording_of(Log::new(3).session().manifest);
+    taken(&mut recording, &[(SESSION, started()), (RUN, of_run(requested()))]);
+    assert!(matches!(recording.close().unwrap_err(), RecordingError::NoWorkspace));
+}
+
+#[test]
+fn charges_that_no_balance_can_hold_are_refused() {
+    let mut recording = recording();
+    taken(&mut recording, &[(SESSION, started()), (BOOK, charged_with(i64::MAX))]);
+    let refused = recording.take(line(BOOK, 2, &charged())).unwrap_err();
+    assert!(matches!(refused, RecordingError::Account(_)), "{refused}");
+}
+
+#[test]
+fn a_null_byte_in_a_header_is_refused() {
+    let mut with_null = line(SESSION, 1, &started());
+    with_null.event.actor_id = "a\0b".into();
+    assert!(matches!(recording().take(with_null).unwrap_err(), RecordingError::NullByte));
+    // A backslash and what looks like an escape, but is none.
+    let mut without = line(SESSION, 1, &started());
+    without.event.actor_id = r"a\u0000b".into();
+    recording().take(without).unwrap();
+}
+
+#[test]
+fn a_hash_that_nothing_proves_is_not_kept() {
+    let log = Log::new(3);
+    let chained = EventLine { hash: Some("0".repeat(64)), proof: None, ..line(SESSION, 1, &started()) };
+    for (from, kept) in [(1, true), (2, false)] {
+        let recorded = recording_of(log.book(from, 3).manifest).take(chained.clone()).unwrap();
+        let origin: serde_json::Value = serde_json::from_str(&recorded.origin.unwrap()).unwrap();
+        assert_eq!(origin["hash"].is_string(), kept, "a range from {from}");
+    }
 }

@@ -270,3 +270,12 @@ fn a_run_is_erased_only_when_it_is_over() {
     let erased = erased.when(erase()).then([]);
     erased.when(RunCommand::Retry { requested_by: "user:1".into() }).refused(RunRefusal::Erased);
 }
+
+#[test]
+fn a_record_is_erased_even_where_it_has_no_end() {
+    let begun = RunRequested { trigger: Trigger::Import, ..requested() };
+    let erase = RunCommand::Erase(RunErased { run_id: RunId::new(uuid(1)) });
+    given::<Run>([begun.into()]).when(cancel()).refused(RunRefusal::Imported);
+    let begun = RunRequested { trigger: Trigger::Import, ..requested() };
+    given::<Run>([begun.into()]).when(erase.clone()).then_types(&["run.erased"]).when(erase).then([]);
+}

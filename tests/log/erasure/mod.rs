@@ -1,10 +1,12 @@
 //! What is erased is gone everywhere, and everything else stands as it stood.
 
+mod finishing;
+
 use commands::ids::new_id;
 use commands::log::Log;
 use commands::snapshot::{self, EVERY, Place, Snapshots};
 use commands::stream::Loader;
-use commands::{CommandError, Commands, Done, Erasures, MessageSend, SessionErase, SessionStart};
+use commands::{CommandError, Commands, Done, Erasures, MessageSend, SessionErase, SessionStart, Started};
 use daybook_tests::Database;
 use domain::content::INLINE_MAX_BYTES;
 use domain::run::RunRefusal;
@@ -40,8 +42,8 @@ impl World {
         self.viewer.book_id
     }
 
-    /// A session that is over: a message and a run that was cancelled.
-    async fn session(&self, words: &str) -> (SessionId, RunId) {
+    /// A session whose run waits for its first step.
+    async fn begin(&self, words: &str) -> Started {
         let input = SessionStart {
             text: MessageText::parse("text", words).unwrap(),
             title: None,
@@ -49,7 +51,12 @@ impl World {
             origin: Origin::Cli,
             model: MODEL.into(),
         };
-        let started = self.commands.session_start(&self.viewer, new_id(), input).await.unwrap().answer;
+        self.commands.session_start(&self.viewer, new_id(), input).await.unwrap().answer
+    }
+
+    /// A session that is over: a message and a run that was cancelled.
+    async fn session(&self, words: &str) -> (SessionId, RunId) {
+        let started = self.begin(words).await;
         self.commands.run_cancel(&self.viewer, new_id(), started.run_id, WORD).await.unwrap();
         (started.session_id, started.run_id)
     }
@@ -76,7 +83,7 @@ impl World {
     /// Blobs that were put lately wait; this makes them old.
     async fn let_blobs_settle(&mut self) {
         self.db.execute("UPDATE blobs SET put_at = now() - interval '1 hour'").await.unwrap();
-        Erasures::new(self.commands.clone()).look().await.unwrap();
+        Erasures::open(self.commands.clone()).await.unwrap().look().await.unwrap();
     }
 
     async fn report(&self) -> audit::Report {
@@ -269,13 +276,16 @@ async fn what_a_process_that_died_left_behind_is_finished_by_another() {
     runner.catch_up().await.unwrap();
     world.compare().await;
     let other = world.database.commands().await;
-    let found = Erasures::new(other.clone()).look().await.unwrap();
+    let found = Erasures::open(other.clone()).await.unwrap().look().await.unwrap();
     assert_eq!(found.iter().map(|erased| erased.session_id).collect::<Vec<_>>(), [session_id]);
     let report = world.report().await;
     assert_eq!((report.erased, report.unfinished), (events.len() as i64 - read.len() as i64, 0));
     world.compare().await;
     assert_eq!(world.tables_with_the_word().await, Vec::<String>::new());
-    let mut erasures = Erasures::new(other);
+    let mut erasures = Erasures::open(other).await.unwrap();
+    assert_eq!(erasures.look().await.unwrap(), [], "what is finished is not looked at again");
+    let session_id = world.record(2).await;
+    world.erase(session_id).await.unwrap();
     assert_eq!(
         (erasures.look().await.unwrap().len(), erasures.look().await.unwrap().len()),
         (1, 0),
@@ -303,7 +313,10 @@ async fn rebuild_equals_live_in_every_order_of_steps() {
                     let session_id = sessions.swap_remove(random.below(sessions.len()));
                     world.erase(session_id).await.unwrap();
                 }
-                _ => drop(Erasures::new(world.database.commands().await).look().await.unwrap()),
+                _ => {
+                    let mut erasures = Erasures::open(world.database.commands().await).await.unwrap();
+                    erasures.look().await.unwrap();
+                }
             }
             world.compare().await;
         }
@@ -378,7 +391,7 @@ async fn nobody_who_works_in_the_log_may_change_an_event_but_by_an_erasure() {
     ] {
         assert!(pool.execute(change).await.is_err(), "{change}");
     }
-    let blob = commands::blobs::put(&pool, world.book(), b"mine").await.unwrap();
+    let blob = commands::blobs::put(&pool, world.book(), new_id(), b"mine").await.unwrap();
     world.let_blobs_settle().await;
     let gone =
         sqlx::query("SELECT erase_blobs($1, ARRAY[$2::bytea])").bind(world.book().uuid()).bind(&blob.sha256.0[..]);
@@ -389,7 +402,7 @@ async fn nobody_who_works_in_the_log_may_change_an_event_but_by_an_erasure() {
     let wide = "UPDATE events SET payload = jsonb_set(payload::jsonb, '{positions}', '[{\"first\":1,\"last\":999}]')::json \
                 WHERE event_type = 'content.erased'";
     assert_eq!(world.db.execute(wide).await.unwrap().rows_affected(), 1);
-    Erasures::new(world.commands.clone()).look().await.unwrap();
+    Erasures::open(world.commands.clone()).await.unwrap().look().await.unwrap();
     let left = sqlx::query("SELECT count(*) FROM events WHERE session_id = $1 AND payload IS NULL").bind(other.uuid());
     assert_eq!(left.fetch_one(&mut world.db).await.unwrap().get::<i64, _>(0), 0);
 }
@@ -442,7 +455,7 @@ async fn a_blob_that_others_name_stays_until_the_last_of_them_is_erased() {
     assert_eq!((plan.blobs, plan.shared_blobs.len()), (1, 0));
     // Somebody stores the same text at this moment, and is about to append an event that names it.
     world.db.execute("UPDATE blobs SET put_at = now() - interval '1 hour'").await.unwrap();
-    commands::blobs::put(&world.database.pool, world.book(), long("a").as_bytes()).await.unwrap();
+    commands::blobs::put(&world.database.pool, world.book(), new_id(), long("a").as_bytes()).await.unwrap();
     world.erase(two).await.unwrap();
     assert_eq!(number(&mut world.db, blobs).await, 1, "it was put lately");
     assert_eq!(number(&mut world.db, "SELECT count(*) FROM erasing_blobs").await, 1);
