@@ -14,6 +14,7 @@ const ALL: &[(i64, &str, &str)] = &[
     (6, "erasure_snapshots", include_str!("../0006_erasure_snapshots.sql")),
     (7, "postgres_es_view", include_str!("../0007_postgres_es_view.sql")),
     (8, "lean_indexes", include_str!("../0008_lean_indexes.sql")),
+    (10, "rebuild_askers", include_str!("../0010_rebuild_askers.sql")),
 ];
 
 /// Every migration. They only add while an older release may still run.
