@@ -39,14 +39,14 @@ async fn rebuild(node: &Node, wanted: &Rebuild) -> anyhow::Result<u8> {
     }
     let names: Vec<&str> = if wanted.all { all } else { wanted.names.iter().map(String::as_str).collect() };
     let shown = tokio::spawn(show(node.reports(), wanted.json));
-    let options = Options { accept_difference: wanted.accept_difference, ..Options::default() };
+    let options = Options { accept_difference: wanted.accept_difference, ..asked(node) };
     let mut work = Box::pin(node.rebuilder.rebuild(&names, options));
     let results = tokio::select! {
         results = &mut work => results,
         _ = tokio::signal::ctrl_c() => {
             eprintln!("giving up…");
             for name in &names {
-                node.rebuilder.cancel(name).await?;
+                node.rebuilder.cancel(name, asked(node)).await?;
             }
             (&mut work).await
         }
@@ -72,6 +72,11 @@ async fn rebuild(node: &Node, wanted: &Rebuild) -> anyhow::Result<u8> {
         }
     }
     Ok(code)
+}
+
+/// Whose wish it is: whoever has the data folder is the built-in user.
+fn asked(node: &Node) -> Options {
+    Options { asked_by: Some(node.access.demo_user().actor()), ..Options::default() }
 }
 
 /// Shows what is reported until the reports end.
@@ -129,13 +134,13 @@ fn show_difference(difference: &Difference) {
 }
 
 async fn undo(node: &Node, name: &str, json: bool) -> anyhow::Result<u8> {
-    let result = node.rebuilder.undo(name, None).await;
+    let result = node.rebuilder.undo(name, asked(node)).await;
     node.written().await;
     answer(name, "the build before serves again", result.map(|()| true), json)
 }
 
 async fn cancel(node: &Node, name: &str, json: bool) -> anyhow::Result<u8> {
-    let result = node.rebuilder.cancel(name).await;
+    let result = node.rebuilder.cancel(name, asked(node)).await;
     node.written().await;
     answer(name, "given up", result, json)
 }

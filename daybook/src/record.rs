@@ -1,6 +1,7 @@
 //! Turns what the read side reports about rebuilds into events of the system book, and keeps versions up to date: a
 //! build of an earlier release serves until this release's has been made beside it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use commands::Commands;
@@ -16,6 +17,8 @@ pub const WAITING: usize = 64;
 pub const HEARD: usize = 256;
 /// How long to wait before looking whether another process has made this release's builds.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How long to wait before trying once more what the moment was to blame for.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How often progress in the background is logged.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
@@ -64,58 +67,73 @@ fn event(report: &Report) -> Option<(String, RebuildEvent, Option<String>)> {
         Report::Switched { build } => {
             (build, RebuildSwitched { projection: build.projection.clone(), build: build.build }.into(), None)
         }
-        Report::Undone { build } => {
-            (build, RebuildUndone { projection: build.projection.clone(), build: build.build }.into(), None)
+        Report::Undone { build, asked_by } => {
+            let undone = RebuildUndone { projection: build.projection.clone(), build: build.build };
+            (build, undone.into(), asked_by.clone())
         }
         Report::Failed { build, reason } => {
             let (projection, number, reason) = (build.projection.clone(), build.build, reason.clone());
             (build, RebuildFailed { projection, build: number, reason }.into(), None)
         }
-        Report::Cancelled { build } => {
-            (build, RebuildCancelled { projection: build.projection.clone(), build: build.build }.into(), None)
+        Report::Cancelled { build, asked_by } => {
+            let cancelled = RebuildCancelled { projection: build.projection.clone(), build: build.build };
+            (build, cancelled.into(), asked_by.clone())
         }
     };
     Some((build.projection.clone(), event, by))
 }
 
-/// Makes this release's builds where those of an earlier one serve. Another process may be faster.
+/// Makes this release's builds where those of an earlier one serve. Another process may be faster. As long as a build
+/// can still come to something it is tried again: what an earlier release serves may be posted by nobody any more.
 pub async fn deploy(rebuilder: Rebuilder) {
     if let Err(error) = rebuilder.report_serving().await {
         tracing::warn!(%error, "which builds serve could not be read");
     }
+    let mut given_up = BTreeSet::new();
     loop {
-        let outdated = match rebuilder.outdated().await {
-            Ok(outdated) if outdated.is_empty() => return,
-            Ok(outdated) => outdated,
-            Err(error) => {
-                tracing::error!(%error, "the versions of the read models could not be read");
-                return;
-            }
-        };
-        tracing::info!(
-            projections = outdated.join(", "),
-            "the next builds are to be made: what serves is of an earlier version, or a rebuild was interrupted"
-        );
-        match rebuilder.rebuild(&outdated, Options::default()).await {
-            Ok(results) => {
-                for (projection, result) in results {
-                    match result {
-                        Ok(()) => tracing::info!(projection, "the new version serves"),
-                        Err(error) => tracing::error!(%error, projection, "the earlier version goes on serving"),
-                    }
-                }
-                return;
-            }
+        let wait = match next_builds(&rebuilder, &mut given_up).await {
+            Ok(Some(wait)) => wait,
+            Ok(None) => return,
             Err(RebuildError::Owned { owner, .. }) => {
                 tracing::info!(owner, "another process makes the next builds");
-                tokio::time::sleep(LOOK_AGAIN).await;
+                LOOK_AGAIN
+            }
+            Err(error) if error.passes() => {
+                tracing::error!(%error, "the next builds were interrupted; the earlier version serves meanwhile");
+                TRY_AGAIN
             }
             Err(error) => {
                 tracing::error!(%error, "the next builds were not made; the earlier version goes on serving");
                 return;
             }
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Makes the builds that are still to be made; answers after which time to look again, if at all.
+async fn next_builds(rebuilder: &Rebuilder, given_up: &mut BTreeSet<String>) -> Result<Option<Duration>, RebuildError> {
+    let mut outdated = rebuilder.outdated().await?;
+    outdated.retain(|projection| !given_up.contains(*projection));
+    if outdated.is_empty() {
+        return Ok(None);
+    }
+    tracing::info!(
+        projections = outdated.join(", "),
+        "the next builds are to be made: what serves is of an earlier version, or a rebuild was interrupted"
+    );
+    let results = rebuilder.rebuild(&outdated, Options::default()).await?;
+    for (projection, result) in results {
+        match result {
+            Ok(()) => tracing::info!(projection, "the new version serves"),
+            Err(error) if error.passes() => tracing::warn!(%error, projection, "the new version is to serve later"),
+            Err(error) => {
+                tracing::error!(%error, projection, "the earlier version goes on serving");
+                given_up.insert(projection);
+            }
         }
     }
+    Ok(Some(TRY_AGAIN))
 }
 
 /// Logs how rebuilds go on, now and then.

@@ -119,6 +119,12 @@ pub fn wait(error: WaitError) -> async_graphql::Error {
     refuse(ErrorCode::NotYetVisible, error.to_string())
 }
 
+/// It is done, and whatever posts the read model that would show it is late or away.
+pub fn not_shown(noun: &str) -> async_graphql::Error {
+    let message = format!("it is done, and the read models do not show the {noun} yet: ask again in a moment");
+    refuse(ErrorCode::NotYetVisible, message)
+}
+
 /// There is none, or it is another organisation's: both look the same.
 pub fn not_found(noun: &str) -> async_graphql::Error {
     refuse(ErrorCode::NotFound, format!("there is no such {noun}"))

@@ -13,6 +13,7 @@ use domain::Viewer;
 
 use crate::Schema;
 use crate::error::with_codes;
+use crate::granted::Granted;
 
 /// How much of what a socket's client sends is read at once, in bytes. It sends little, and sockets are many; this much
 /// is cleared each time that one is looked at.
@@ -61,11 +62,11 @@ async fn follow(
         .protocols(ALL_WEBSOCKET_PROTOCOLS)
         .on_upgrade(async move |socket| {
             let mut data = async_graphql::Data::default();
-            if let Some(grant) = grant {
+            if let Some(grant) = &grant {
                 data.insert(grant.viewer().clone());
-                data.insert(grant);
             }
-            GraphQLWebSocket::new(socket, api.schema, protocol).with_data(data).serve().await;
+            let granted = Granted { schema: api.schema, grant };
+            GraphQLWebSocket::new(socket, granted, protocol).with_data(data).serve().await;
         })
         .into_response()
 }

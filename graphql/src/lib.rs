@@ -8,6 +8,7 @@ mod book;
 mod cursor;
 mod error;
 mod file;
+mod granted;
 mod http;
 mod ids;
 mod projection;

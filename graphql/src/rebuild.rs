@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription};
 use async_stream::stream;
+use domain::{RequestId, Viewer};
 use futures::Stream;
 use projections::rebuild::{Options, Phase, Progress, RebuildError};
 
@@ -130,11 +131,7 @@ impl RebuildMutation {
         let viewer = admin(ctx)?;
         let request_id = request(&input.request_id)?;
         let rebuilder = &ctx.data_unchecked::<State>().rebuilder;
-        let options = Options {
-            accept_difference: input.accept_difference,
-            request_id: Some(request_id),
-            asked_by: Some(viewer.actor()),
-        };
+        let options = Options { accept_difference: input.accept_difference, ..asked(viewer, request_id) };
         let begun = match rebuilder.begin(&[&input.name], options).await {
             Ok(begun) => Some(begun),
             // The same request again, while its rebuild goes on.
@@ -165,10 +162,9 @@ impl RebuildMutation {
         ctx: &Context<'_>,
         input: ProjectionRebuildChangeInput,
     ) -> Refused<ProjectionRebuildCancelPayload> {
-        admin(ctx)?;
-        request(&input.request_id)?;
+        let options = asked(admin(ctx)?, request(&input.request_id)?);
         let rebuilder = &ctx.data_unchecked::<State>().rebuilder;
-        let cancelled = rebuilder.cancel(&input.name).await.map_err(|error| refused(&error))?;
+        let cancelled = rebuilder.cancel(&input.name, options).await.map_err(|error| refused(&error))?;
         Ok(ProjectionRebuildCancelPayload { name: input.name, cancelled })
     }
 
@@ -178,11 +174,10 @@ impl RebuildMutation {
         ctx: &Context<'_>,
         input: ProjectionRebuildChangeInput,
     ) -> Refused<ProjectionRebuildUndoPayload> {
-        admin(ctx)?;
-        let request_id = request(&input.request_id)?;
+        let options = asked(admin(ctx)?, request(&input.request_id)?);
         let rebuilder = ctx.data_unchecked::<State>().rebuilder.clone();
         let name = input.name.clone();
-        let undone = tokio::spawn(async move { rebuilder.undo(&name, Some(request_id)).await });
+        let undone = tokio::spawn(async move { rebuilder.undo(&name, options).await });
         match undone.await {
             Ok(Ok(())) => Ok(ProjectionRebuildUndoPayload { name: input.name }),
             Ok(Err(error)) => Err(refused(&error)),
@@ -227,6 +222,11 @@ impl RebuildSubscription {
     }
 }
 
+/// Whose wish it is, and by which request.
+fn asked(viewer: &Viewer, request_id: RequestId) -> Options {
+    Options { request_id: Some(request_id), asked_by: Some(viewer.actor()), ..Options::default() }
+}
+
 /// What a refused rebuild tells its caller.
 fn refused(error: &RebuildError) -> async_graphql::Error {
     match error {
@@ -241,7 +241,7 @@ fn refused(error: &RebuildError) -> async_graphql::Error {
         | RebuildError::Incomplete { .. }
         | RebuildError::Wrong(..)
         | RebuildError::Before(_) => refuse(ErrorCode::Conflict, error.to_string()),
-        RebuildError::Busy => refuse(ErrorCode::Contended, error.to_string()),
+        RebuildError::Standing { .. } | RebuildError::Busy => refuse(ErrorCode::Contended, error.to_string()),
         RebuildError::Lost | RebuildError::Malformed | RebuildError::Database(_) => internal(error),
     }
 }

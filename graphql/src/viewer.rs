@@ -1,6 +1,5 @@
 //! Who is asking, and which model answers.
 
-use access::Grant;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use domain::Viewer;
 
@@ -80,12 +79,6 @@ pub fn viewer<'a>(ctx: &'a Context<'_>) -> Refused<&'a Viewer> {
     ctx.data_opt::<Viewer>().ok_or_else(|| {
         refuse(ErrorCode::Unauthenticated, "nobody is signed in: open the link that `daybook demo` prints")
     })
-}
-
-/// The sign-in behind something that goes on.
-pub fn grant<'a>(ctx: &'a Context<'_>) -> Refused<&'a Grant> {
-    viewer(ctx)?;
-    ctx.data::<Grant>()
 }
 
 /// The sign-in behind something that went on is no good any more.

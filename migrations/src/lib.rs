@@ -15,6 +15,7 @@ const ALL: &[(i64, &str, &str)] = &[
     (7, "postgres_es_view", include_str!("../0007_postgres_es_view.sql")),
     (8, "lean_indexes", include_str!("../0008_lean_indexes.sql")),
     (9, "erasures", include_str!("../0009_erasures.sql")),
+    (10, "rebuild_askers", include_str!("../0010_rebuild_askers.sql")),
 ];
 
 /// Every migration. They only add while an older release may still run.

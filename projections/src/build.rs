@@ -96,13 +96,23 @@ pub(crate) async fn following(db: &mut PgConnection, book_id: BookId) -> sqlx::R
     Ok(builds.collect())
 }
 
-/// The builds of a projection that served before and are kept to go back to.
-pub(crate) async fn kept(db: &mut PgConnection, projection: &str) -> sqlx::Result<Vec<String>> {
+/// The builds of a projection that served before and are kept to go back to, where they have not come to a position of
+/// a book yet.
+pub(crate) async fn kept_before(
+    db: &mut PgConnection,
+    projection: &str,
+    book_id: BookId,
+    position: i64,
+) -> sqlx::Result<Vec<String>> {
     let rows = sqlx::query(
-        "SELECT schema_name FROM builds WHERE projection = $1 AND state = 'retired' \
-         AND to_regclass(schema_name || '.' || projection) IS NOT NULL",
+        "SELECT b.schema_name FROM builds b \
+         LEFT JOIN checkpoints c ON c.schema_name = b.schema_name AND c.book_id = $2 \
+         WHERE b.projection = $1 AND b.state = 'retired' AND coalesce(c.position, 0) < $3 \
+         AND to_regclass(b.schema_name || '.' || b.projection) IS NOT NULL",
     )
     .bind(projection)
+    .bind(book_id.uuid())
+    .bind(position)
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(|row| row.get("schema_name")).collect())

@@ -93,11 +93,14 @@ pub enum FeedError {
 }
 
 /// `$1` is the book. An erased session is known by its `content.erased`, wherever in the book that stands: its content
-/// counts as gone from that event on, also while payloads are still being removed.
+/// counts as gone from that event on, also while payloads are still being removed. Whoever reads payloads reads this
+/// column with them, and takes them from `payload`.
+pub(crate) const SESSION_ERASED: &str = "coalesce(session_id IN \
+    (SELECT x.session_id FROM events x WHERE x.book_id = $1 AND x.event_type = 'content.erased'), false) \
+    AS session_erased";
+
 const COLUMNS: &str = "book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version, \
-    occurred_at, recorded_at, actor_id, payload::text AS payload, \
-    coalesce(session_id IN (SELECT x.session_id FROM events x WHERE x.book_id = $1 AND x.event_type = 'content.erased'), \
-      false) AS session_erased";
+    occurred_at, recorded_at, actor_id, payload::text AS payload";
 
 /// The sessions of a book whose content was erased.
 pub(crate) async fn erased_sessions(db: &mut PgConnection, book_id: BookId) -> sqlx::Result<Vec<Uuid>> {
@@ -122,7 +125,9 @@ pub async fn erased_after(db: &mut PgConnection, book_id: BookId, position: i64)
 
 /// The events of a book after a position, one page of them.
 pub async fn page(db: &mut PgConnection, book_id: BookId, after: i64, limit: i64) -> Result<Vec<Recorded>, FeedError> {
-    let sql = format!("SELECT {COLUMNS} FROM events WHERE book_id = $1 AND position > $2 ORDER BY position LIMIT $3");
+    let sql = format!(
+        "SELECT {COLUMNS}, {SESSION_ERASED} FROM events WHERE book_id = $1 AND position > $2 ORDER BY position LIMIT $3"
+    );
     let rows = sqlx::query(&sql).bind(book_id.uuid()).bind(after).bind(limit.min(PAGE)).fetch_all(db).await?;
     rows.iter().map(recorded).collect()
 }
@@ -136,7 +141,8 @@ pub async fn session_page(
     limit: i64,
 ) -> Result<Vec<Recorded>, FeedError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM events WHERE book_id = $1 AND session_id = $2 AND position > $3 ORDER BY position LIMIT $4"
+        "SELECT {COLUMNS}, {SESSION_ERASED} FROM events \
+         WHERE book_id = $1 AND session_id = $2 AND position > $3 ORDER BY position LIMIT $4"
     );
     let rows = sqlx::query(&sql)
         .bind(book_id.uuid())
@@ -156,10 +162,10 @@ pub async fn partition_page(
 ) -> Result<Vec<Recorded>, FeedError> {
     // A partition is a session or a stream outside of any; ids are unique, so one of the two finds nothing.
     let sql = format!(
-        "(SELECT {COLUMNS} FROM events WHERE book_id = $1 AND session_id = $2 AND position > $3 AND position <= $4 \
-          ORDER BY position LIMIT $5) \
+        "(SELECT {COLUMNS}, {SESSION_ERASED} FROM events \
+          WHERE book_id = $1 AND session_id = $2 AND position > $3 AND position <= $4 ORDER BY position LIMIT $5) \
          UNION ALL \
-         (SELECT {COLUMNS} FROM events WHERE book_id = $1 AND stream_id = $2 AND session_id IS NULL \
+         (SELECT {COLUMNS}, {SESSION_ERASED} FROM events WHERE book_id = $1 AND stream_id = $2 AND session_id IS NULL \
           AND position > $3 AND position <= $4 ORDER BY sequence LIMIT $5) ORDER BY position LIMIT $5"
     );
     let rows = sqlx::query(&sql)
@@ -212,10 +218,15 @@ pub async fn head(db: &mut PgConnection, book_id: BookId) -> sqlx::Result<(i64, 
     Ok(row.map_or((0, vec![0; 32]), |row| (row.get("position"), row.get("hash"))))
 }
 
+/// The payload in a row with `event_type`, `payload` and `session_erased`, if it was not erased.
+pub(crate) fn payload(row: &PgRow) -> sqlx::Result<Option<String>> {
+    let erased = row.try_get("session_erased")? && !erasure::survives(row.try_get("event_type")?);
+    if erased { Ok(None) } else { row.try_get("payload") }
+}
+
 fn recorded(row: &PgRow) -> Result<Recorded, FeedError> {
     let event_type: String = row.try_get("event_type")?;
-    let erased = row.try_get("session_erased")? && !erasure::survives(&event_type);
-    let payload: Option<String> = if erased { None } else { row.try_get("payload")? };
+    let payload = payload(row)?;
     let event_version = row.try_get("event_version")?;
     let body = match &payload {
         None => Body::Erased,

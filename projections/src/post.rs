@@ -156,7 +156,8 @@ impl Posting<'_> {
                 // What an erased session left in the rows goes: they are folded anew from what is left of it.
                 refold(db, self.projection, &self.build.schema, event.partition(), reached).await?;
                 // A build that is kept to go back to catches up and folds them then; nothing may lie there until it does.
-                for schema in build::kept(db, self.projection.name()).await? {
+                // One that has come past the erasure has folded them, and would not do so again.
+                for schema in build::kept_before(db, self.projection.name(), event.book_id, event.position).await? {
                     self.projection.clear(db, &schema, event.partition()).await?;
                 }
                 // An error may quote what went.

@@ -24,6 +24,8 @@ use crate::quarantine::{RELEASE, Standing};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many books are posted at once; each takes a connection.
 const BOOKS_AT_ONCE: usize = 4;
+/// How many pages of a book are posted in one look: a long book does not keep the others waiting for all of it.
+const PAGES_PER_LOOK: usize = 4;
 /// A lock that whoever posts shares, and whoever switches builds has alone; the number only has to be always the same.
 const POSTING_LOCK: i64 = 0x6461_7962_6f6f_6b02;
 /// The channel on which appends are announced.
@@ -45,6 +47,14 @@ struct Shared {
     /// This process's heartbeat, where it has one.
     worker_id: OnceLock<WorkerId>,
     wake: Notify,
+}
+
+/// What came of a look.
+pub(crate) struct Look {
+    /// Whether a book has more than was posted.
+    pub more: bool,
+    /// Whether every book could be read.
+    pub result: Result<(), FeedError>,
 }
 
 /// Why a read model did not reach a position.
@@ -121,8 +131,12 @@ impl Runner {
             if listener.is_none() {
                 listener = listen(&self.shared.pool).await;
             }
-            if let Err(error) = self.catch_up().await {
+            let look = self.look().await;
+            if let Err(error) = look.result {
                 tracing::warn!(%error, "the read models could not be brought up to date; trying again");
+            }
+            if look.more {
+                continue;
             }
             tokio::select! {
                 () = self.shared.wake.notified() => {}
@@ -134,6 +148,29 @@ impl Runner {
 
     /// Brings every book up to date.
     pub async fn catch_up(&self) -> Result<(), FeedError> {
+        loop {
+            let look = self.look().await;
+            if !look.more {
+                return look.result;
+            }
+        }
+    }
+
+    /// Brings every book that is behind some pages further.
+    pub(crate) async fn look(&self) -> Look {
+        let books = match self.behind().await {
+            Ok(books) => books,
+            Err(error) => return Look { more: false, result: Err(error.into()) },
+        };
+        // A book that cannot be read does not keep the others waiting.
+        let books = books.into_iter().map(|book_id| self.post_pages(book_id));
+        let results: Vec<_> = futures::stream::iter(books).buffer_unordered(BOOKS_AT_ONCE).collect().await;
+        let more = results.iter().any(|more| matches!(more, Ok(true)));
+        Look { more, result: results.into_iter().try_for_each(|more| more.map(|_| ())) }
+    }
+
+    /// The books that have events which some build here has not taken in.
+    async fn behind(&self) -> sqlx::Result<Vec<BookId>> {
         let mut db = self.shared.pool.acquire().await?;
         let own = self.shared.projections.iter();
         let (names, versions): (Vec<_>, Vec<_>) = own.map(|own| (own.name(), own.version())).unzip();
@@ -153,19 +190,20 @@ impl Runner {
         .bind(RELEASE)
         .fetch_all(&mut *db)
         .await?;
-        drop(db);
         let (behind, done): (Vec<_>, Vec<_>) = books.into_iter().partition(|row| row.get("behind"));
         // What another process posted is published here as well: somebody may wait for it in this one.
         done.iter().for_each(|row| self.publish(BookId::new(row.get("book_id")), row.get("position")));
-        // A book that cannot be read does not keep the others waiting.
-        let books = behind.into_iter().map(|row| self.catch_up_book(BookId::new(row.get("book_id"))));
-        let results: Vec<_> = futures::stream::iter(books).buffer_unordered(BOOKS_AT_ONCE).collect().await;
-        results.into_iter().collect()
+        Ok(behind.into_iter().map(|row| BookId::new(row.get("book_id"))).collect())
     }
 
-    async fn catch_up_book(&self, book_id: BookId) -> Result<(), FeedError> {
-        while self.post_page(book_id).await? {}
-        Ok(())
+    /// Posts the next pages of a book; answers whether there may be more.
+    async fn post_pages(&self, book_id: BookId) -> Result<bool, FeedError> {
+        for _ in 0..PAGES_PER_LOOK {
+            if !self.post_page(book_id).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Posts the next page of a book; answers whether there may be more.
@@ -176,8 +214,6 @@ impl Runner {
         let mut builds = build::following(&mut tx, book_id).await?;
         // What another release serves is for that release to post.
         builds.retain(|build| self.projection(build).is_some());
-        let mut standing = Standing::load(&mut tx, book_id).await?;
-        let mut failed = self.try_again(&mut tx, book_id, &builds, &mut standing).await?;
         // Builds that stand at one position read one page together; who fell behind has one of its own.
         let mut pages = BTreeMap::new();
         for build in &builds {
@@ -190,6 +226,10 @@ impl Runner {
         if let Some(end) = ended.map(|(at, page)| page.last().map_or(*at, |last| last.position)).min() {
             pages.values_mut().for_each(|page| page.truncate(page.partition_point(|event| event.position <= end)));
         }
+        // Orders are read after the pages: none of those in a page is unknown here, or the builds that go on would pass
+        // it, and the one that stopped would never hear of it.
+        let mut standing = Standing::load(&mut tx, book_id).await?;
+        let mut failed = self.try_again(&mut tx, book_id, &builds, &mut standing).await?;
         let mut more = false;
         for build in &mut builds {
             let Some(projection) = self.projection(build).filter(|_| !failed.contains(&build.schema)) else { continue };

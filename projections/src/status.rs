@@ -48,6 +48,8 @@ pub struct Status {
     pub stopped_at: Option<i64>,
     /// How many partitions wait in quarantine.
     pub quarantined: i64,
+    /// Whether somebody works on the projection's builds just now.
+    pub rebuilding: bool,
 }
 
 /// How a build fares in a book.
@@ -72,31 +74,37 @@ impl Status {
 
     /// Whether it serves, has been behind for longer than `patience`, and has not moved in that time, of which this
     /// process has seen `uptime`. One that stopped waits for a person: that is no stall, and a restart cures nothing.
+    /// What an earlier release serves is posted by its processes as long as there are any; then it has to stand still
+    /// until this release's build is made, which a restart would only delay.
     pub fn stalled(&self, patience: Duration, uptime: Duration) -> bool {
         let waits = [self.lag_seconds, self.unmoved_seconds.unwrap_or(f64::INFINITY), uptime.as_secs_f64()];
-        let expected = self.state == "serving" && self.release_version == Some(self.version);
-        let behind = expected && matches!(self.condition, Condition::Behind | Condition::Failing);
-        behind && waits.into_iter().all(|seconds| seconds > patience.as_secs_f64())
+        let expected = self
+            .release_version
+            .is_some_and(|release| self.version == release || self.version < release && !self.rebuilding);
+        let behind = self.state == "serving" && matches!(self.condition, Condition::Behind | Condition::Failing);
+        expected && behind && waits.into_iter().all(|seconds| seconds > patience.as_secs_f64())
     }
 }
 
 /// How every build fares that is in use or about to be, in every book that `db` may see.
 pub async fn list(db: &mut PgConnection) -> sqlx::Result<Vec<Status>> {
     let rows = sqlx::query(
-        "SELECT b.projection, b.version, b.schema_name, b.state, h.book_id, h.position AS head, \
+        "WITH b AS MATERIALIZED \
+           (SELECT *, is_being_rebuilt(projection) AS rebuilding FROM builds WHERE state <> 'retired') \
+         SELECT b.projection, b.version, b.rebuilding, b.schema_name, b.state, h.book_id, h.position AS head, \
            coalesce(c.position, 0) AS position, c.error, c.failed_at, c.worker_id, w.beat_at, \
            coalesce(c.failed_at >= c.moved_at, false) AS failing, \
            greatest(extract(epoch FROM clock_timestamp() - next.recorded_at), 0)::float8 AS lag, \
            greatest(extract(epoch FROM clock_timestamp() - c.moved_at), 0)::float8 AS unmoved, \
            coalesce(c.pace, 0) AS pace, q.quarantined, q.stopped_at \
-         FROM builds b CROSS JOIN book_heads h \
+         FROM b CROSS JOIN book_heads h \
          LEFT JOIN checkpoints c ON c.schema_name = b.schema_name AND c.book_id = h.book_id \
          LEFT JOIN workers w ON w.worker_id = c.worker_id \
          LEFT JOIN events next ON next.book_id = h.book_id AND next.position = coalesce(c.position, 0) + 1 \
          CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE NOT q.stops) AS quarantined, \
              min(q.position) FILTER (WHERE q.stops) AS stopped_at \
            FROM quarantine q WHERE q.schema_name = b.schema_name AND q.book_id = h.book_id) q \
-         WHERE b.state <> 'retired' ORDER BY b.projection, b.build, h.book_id",
+         ORDER BY b.projection, b.build, h.book_id",
     )
     .fetch_all(db)
     .await?;
@@ -133,6 +141,7 @@ fn status(row: &PgRow, release_version: Option<i32>) -> Status {
         beat_at: row.get("beat_at"),
         stopped_at,
         quarantined: row.get("quarantined"),
+        rebuilding: row.get("rebuilding"),
     }
 }
 
@@ -162,6 +171,7 @@ mod tests {
             beat_at: None,
             stopped_at: None,
             quarantined: 0,
+            rebuilding: false,
         }
     }
 
@@ -176,8 +186,14 @@ mod tests {
         assert!(!behind(3600.0, Some(3600.0)).stalled(MINUTE, MINUTE), "this process has only begun");
         assert!(!status(3600.0, Some(3600.0), Condition::Stopped).stalled(MINUTE, 2 * MINUTE));
         assert!(!status(0.0, Some(3600.0), Condition::Current).stalled(MINUTE, 2 * MINUTE));
-        let other = Status { release_version: Some(3), ..behind(61.0, Some(61.0)) };
-        assert!(!other.stalled(MINUTE, 2 * MINUTE), "another release posts it");
+        let later = Status { release_version: Some(1), ..behind(61.0, Some(61.0)) };
+        assert!(!later.stalled(MINUTE, 2 * MINUTE), "a later release posts it");
+        let earlier = || Status { release_version: Some(3), ..behind(61.0, Some(61.0)) };
+        assert!(earlier().stalled(MINUTE, 2 * MINUTE), "nobody posts it any more, and nobody replaces it");
+        let replaced = Status { rebuilding: true, ..earlier() };
+        assert!(!replaced.stalled(MINUTE, 2 * MINUTE), "the next build is being made");
+        let posted = Status { unmoved_seconds: Some(1.0), ..earlier() };
+        assert!(!posted.stalled(MINUTE, 2 * MINUTE), "a process of its release is there");
         let retired = Status { state: "following".into(), ..behind(61.0, Some(61.0)) };
         assert!(!retired.stalled(MINUTE, 2 * MINUTE), "nobody reads it yet");
     }

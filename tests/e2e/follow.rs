@@ -1,13 +1,23 @@
 //! Following a session over a socket: complete, in order, resumable anywhere.
 
-use daybook_tests::{Event, Follower, Frame, Studio};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use daybook_tests::{Event, Follower, Frame, Studio, upgrade};
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
 use sqlx::Executor;
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::proof;
 use crate::story;
 
 /// How often the socket is cut while the run works.
 const CUTS: usize = 5;
+/// Several times as long as a sign-in that is over may go on.
+const SOON: Duration = Duration::from_secs(60);
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/off-by-one.traj");
 
 #[tokio::test]
@@ -111,4 +121,66 @@ async fn who_is_signed_out_meanwhile_is_told_so_and_gets_nothing_more() {
     };
     assert!(refusal.contains("UNAUTHENTICATED"), "{refusal}");
     assert_eq!(follower.next().await, None);
+}
+
+/// A socket on which anything can be asked, by name.
+struct Socket {
+    socket: WebSocketStream<TcpStream>,
+    /// What came last for each question.
+    answers: BTreeMap<String, Value>,
+}
+
+impl Socket {
+    async fn open(studio: &Studio) -> Self {
+        let stream = TcpStream::connect(&studio.client.address).await.unwrap();
+        let (socket, _) = tokio_tungstenite::client_async(upgrade(&studio.client), stream).await.unwrap();
+        let mut opened = Self { socket, answers: BTreeMap::new() };
+        opened.send(json!({ "type": "connection_init" })).await;
+        opened
+    }
+
+    async fn send(&mut self, message: Value) {
+        self.socket.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    async fn ask(&mut self, name: &str, query: &str, variables: Value) {
+        let payload = json!({ "query": query, "variables": variables });
+        self.send(json!({ "id": name, "type": "subscribe", "payload": payload })).await;
+    }
+
+    /// Reads until the last answer to each of these questions is as wanted.
+    async fn until(&mut self, names: &[&str], wanted: impl Fn(&Value) -> bool) {
+        let reading = async {
+            while !names.iter().all(|name| self.answers.get(*name).is_some_and(&wanted)) {
+                let Message::Text(text) = self.socket.next().await.unwrap().unwrap() else { continue };
+                let message: Value = serde_json::from_str(&text).unwrap();
+                if let (Some("next"), Some(name)) = (message["type"].as_str(), message["id"].as_str()) {
+                    self.answers.insert(name.to_owned(), message["payload"].clone());
+                }
+            }
+        };
+        if tokio::time::timeout(SOON, reading).await.is_err() {
+            panic!("{names:?} were not answered as wanted: {:?}", self.answers);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_signed_out_meanwhile_asks_and_follows_nothing_more_on_an_open_socket() {
+    let studio = Studio::open().await;
+    story::begin(&studio.client, "hello").await;
+    studio.say(&["rebuild", "timeline"]).await;
+    let mut socket = Socket::open(&studio).await;
+    socket.ask("changes", "subscription { sessionsChanged { position } }", json!({})).await;
+    let progress = "subscription { projectionRebuildProgress(name: \"timeline\") { phase } }";
+    socket.ask("progress", progress, json!({})).await;
+    socket.ask("viewer", "{ viewer { name } }", json!({})).await;
+    socket.until(&["changes", "progress", "viewer"], |answer| answer["data"].is_object()).await;
+    studio.database.pool.execute("DELETE FROM secrets WHERE kind = 'cookie'").await.unwrap();
+    let refused = |answer: &Value| answer["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED";
+    socket.until(&["changes", "progress"], refused).await;
+    let input = json!({ "requestId": story::request_id(), "text": "hello" });
+    socket.ask("query", "{ viewer { name } }", json!({})).await;
+    socket.ask("mutation", story::START, json!({ "input": input })).await;
+    socket.until(&["query", "mutation"], refused).await;
 }

@@ -194,6 +194,19 @@ async fn metrics_are_well_formed_and_only_for_this_machine_and_administrators() 
 }
 
 #[tokio::test]
+async fn what_was_begun_and_is_not_shown_yet_is_nothing_unknown() {
+    let studio = Studio::open().await;
+    // As a later release leaves it that is gone: no process posts to the build that serves.
+    let left = "UPDATE builds SET version = version + 1 WHERE projection = 'sessions'";
+    superuser(&studio).await.execute(left).await.unwrap();
+    let start = json!({ "input": { "requestId": request_id(), "text": "hello" } });
+    for _ in 0..2 {
+        let (code, message) = studio.client.refusal(START, start.clone()).await;
+        assert_eq!(code, "NOT_YET_VISIBLE", "{message}");
+    }
+}
+
+#[tokio::test]
 async fn health_trips_on_a_stall_that_lasts_and_names_it() {
     let studio = Studio::with(&[("DAYBOOK_STALL_AFTER", "1")]).await;
     let client = &studio.client;

@@ -10,10 +10,12 @@ use domain::RequestId;
 use domain::run::{RunEvent, TestsSkipped};
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use sqlx::Row;
+use sqlx::{ConnectOptions, Executor, Row};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
+
+use crate::story::eventually;
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/off-by-one.traj");
 const WATCHDOG: Duration = Duration::from_secs(300);
@@ -32,6 +34,10 @@ async fn recorded(database: &Database) -> Vec<(String, String, i64)> {
                FROM events WHERE event_type LIKE 'rebuild.%' ORDER BY position";
     let rows = sqlx::query(sql).fetch_all(&database.pool).await.unwrap();
     rows.iter().map(|row| (row.get("event_type"), row.get("projection"), row.get("build"))).collect()
+}
+
+async fn count(database: &Database, sql: &str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(&database.pool).await.unwrap()
 }
 
 fn of(recorded: &[(String, String, i64)], projection: &str) -> Vec<(String, i64)> {
@@ -62,6 +68,9 @@ async fn the_command_line_rebuilds_checks_undoes_and_says_no() {
     let recorded = recorded(&studio.database).await;
     assert_eq!(of(&recorded, "timeline"), steps(&[("started", 2), ("compared", 2), ("switched", 2), ("undone", 1)]));
     assert_eq!(of(&recorded, "ledger"), steps(&[("started", 2), ("compared", 2), ("switched", 2)]));
+    let nobody = "SELECT count(*) FROM events WHERE event_type IN ('rebuild.started', 'rebuild.undone') \
+                  AND actor_id NOT LIKE 'user:%'";
+    assert_eq!(count(&studio.database, nobody).await, 0, "whoever has the data folder is somebody");
     for (arguments, code, words) in [
         (&["rebuild", "--cancel", "timeline"][..], 1, "nothing is being rebuilt"),
         (&["rebuild", "nothing"], 3, "there is no read model nothing"),
@@ -172,12 +181,68 @@ async fn the_api_rebuilds_once_per_request_and_shows_how_it_goes_on() {
     })
     .await
     .expect("each happened once, and is written down");
-    let actor = "SELECT actor_id FROM events WHERE event_type = 'rebuild.started'";
-    let actor: String = sqlx::query_scalar(actor).fetch_one(&studio.database.pool).await.unwrap();
-    assert!(actor.starts_with("user:"), "{actor}");
+    for kind in ["started", "undone"] {
+        let by = format!("SELECT count(*) FROM events WHERE event_type = 'rebuild.{kind}' AND actor_id LIKE 'user:%'");
+        assert_eq!(count(&studio.database, &by).await, 1, "{kind}");
+    }
     assert_eq!(client.refusal(REBUILD, asked(new_id(), "nothing")).await.0, "NOT_FOUND");
     let stranger = Client { cookie: String::new(), ..client.clone() };
     for mutation in [REBUILD, UNDO, CANCEL] {
         assert_eq!(stranger.refusal(mutation, asked(new_id(), "timeline")).await.0, "UNAUTHENTICATED");
     }
+}
+
+#[tokio::test]
+async fn a_rebuild_is_given_up_once_per_request_and_it_is_on_record_by_whom() {
+    let studio = Studio::open().await;
+    studio.say(&["import", EXAMPLE]).await;
+    let (client, database) = (&studio.client, &studio.database);
+    let serving = "SELECT schema_name FROM builds WHERE projection = 'timeline' AND state = 'serving'";
+    let serving: String = sqlx::query_scalar(serving).fetch_one(&database.pool).await.unwrap();
+    let mut db = database.options.connect().await.unwrap();
+    db.execute(format!("UPDATE {serving}.timeline SET title = 'forged'").as_str()).await.unwrap();
+    let differs = async || {
+        let output = studio.daybook(&["rebuild", "timeline"]).await;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.code() == Some(1) && said.contains("differs from what serves"), "{said}");
+    };
+    let following = "SELECT count(*) FROM builds WHERE state = 'following'";
+    differs().await;
+    let request = new_id();
+    let cancelled = async |request| {
+        client.ask(CANCEL, asked(request, "timeline")).await["projectionRebuildCancel"]["cancelled"].take()
+    };
+    assert_eq!(cancelled(request).await, true);
+    assert_eq!(count(database, following).await, 0);
+    differs().await;
+    assert_eq!(cancelled(request).await, true, "it has its first answer");
+    assert_eq!(count(database, following).await, 1, "and the rebuild that was begun since goes on");
+    assert_eq!(cancelled(new_id()).await, true);
+    assert_eq!(count(database, following).await, 0);
+    let by = "SELECT count(*) FROM events WHERE event_type = 'rebuild.cancelled' AND actor_id LIKE 'user:%'";
+    eventually("both are on record", async || count(database, by).await == 2).await;
+}
+
+#[tokio::test]
+async fn a_deployment_that_was_interrupted_is_tried_again() {
+    let mut studio = Studio::open().await;
+    studio.say(&["import", EXAMPLE]).await;
+    studio.stop().await;
+    // What serves is of an earlier release, and whoever begins the next build loses its connection.
+    let mut db = studio.database.options.connect().await.unwrap();
+    db.execute(
+        "UPDATE builds SET version = version - 1 WHERE projection = 'timeline'; \
+         CREATE SEQUENCE tries; \
+         CREATE FUNCTION crash() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN \
+           PERFORM nextval('tries'); PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$; \
+         CREATE TRIGGER crash BEFORE INSERT ON builds FOR EACH ROW EXECUTE FUNCTION crash()",
+    )
+    .await
+    .unwrap();
+    studio.restart().await;
+    let tried = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM tries";
+    eventually("it is tried", async || sqlx::query_scalar::<_, i64>(tried).fetch_one(&mut db).await.unwrap() > 0).await;
+    db.execute("DROP TRIGGER crash ON builds").await.unwrap();
+    let serves = "SELECT count(*) FROM builds WHERE projection = 'timeline' AND state = 'serving' AND build = 2";
+    eventually("the next build serves", async || count(&studio.database, serves).await == 1).await;
 }

@@ -316,6 +316,33 @@ async fn another_process_knows_what_waits_and_another_release_tries_it_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_comes_while_a_page_is_posted_is_carried_out() {
+    let mut kept = Kept::with_sessions(1).await;
+    let ours = kept.sessions[0];
+    let at = kept.foreign(ours, "usage.charged", 2).await;
+    kept.catch_up().await;
+    assert_eq!(kept.checkpoint("ledger").await, at - 1);
+    // Whoever posts next has to fold the timeline anew first, and somebody holds on to it.
+    kept.db.execute("UPDATE quarantine SET tried_by = '{an older release}' WHERE NOT stops").await.unwrap();
+    let schema = kept.schema("timeline").await;
+    let mut holder = superuser(&kept.database).await;
+    let hold = format!("BEGIN; LOCK TABLE {schema}.timeline IN EXCLUSIVE MODE");
+    holder.execute(hold.as_str()).await.unwrap();
+    let posting = tokio::spawn({
+        let runner = kept.runner.clone();
+        async move { runner.catch_up().await }
+    });
+    let waits = format!("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{schema}.timeline'::regclass");
+    in_time(async { while number(&mut kept.db, &waits).await == 0 {} }).await;
+    let ordered = kept.skip("ledger", at).await.unwrap();
+    holder.execute("COMMIT").await.unwrap();
+    in_time(posting).await.unwrap().unwrap();
+    kept.catch_up().await;
+    assert_eq!(kept.checkpoint("ledger").await, ordered, "nobody has to wake it once more");
+    kept.assert_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_runners_agree_while_events_that_nobody_can_read_come_in() {
     let mut kept = Kept::with_sessions(6).await;
     let second = kept.database.runner().await;

@@ -124,6 +124,37 @@ async fn many_pages_are_posted_in_one_go() {
     assert_eq!(unequal(&in_time(check(&database.pool, |_| {})).await.unwrap()), [""; 0]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_book_with_a_long_way_to_go_keeps_no_other_waiting() {
+    let database = Database::fresh().await;
+    let (commands, runner) = (database.commands().await, database.runner().await);
+    let (long, short) = (database.installation.home_book, another_book());
+    for _ in 0..10 {
+        let mut one = append(commands.log(), long, vec![to_stream(stream(), 0, &[])]);
+        one.streams[0].events = (0..5_000).map(|_| marked("x")).collect();
+        in_time(commands.log().append(one)).await.unwrap();
+    }
+    // The long book gets to its ninth page, and no further while this is held.
+    let mut db = superuser(&database).await;
+    let hold = format!(
+        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+           IF NEW.book_id = '{}' AND NEW.position > 40000 THEN PERFORM pg_advisory_xact_lock(77); END IF; \
+           RETURN NEW; END $$; \
+         CREATE TRIGGER hold BEFORE INSERT OR UPDATE ON checkpoints FOR EACH ROW EXECUTE FUNCTION hold(); \
+         SELECT pg_advisory_lock(77)",
+        long.uuid()
+    );
+    db.execute(hold.as_str()).await.unwrap();
+    let running = tokio::spawn(runner.clone().run());
+    let begun = format!("SELECT count(*) FROM checkpoints WHERE book_id = '{}'", long.uuid());
+    in_time(async { while number(&mut db, &begun).await == 0 {} }).await;
+    let position = start(&commands, short, "go").await;
+    runner.wait_for(short, position, Duration::from_secs(60)).await.expect("the short book is looked at meanwhile");
+    db.execute("SELECT pg_advisory_unlock(77)").await.unwrap();
+    runner.wait_for(long, 50_000, SOON).await.expect("the long book is read to its end");
+    running.abort();
+}
+
 #[tokio::test]
 async fn a_row_that_was_tampered_with_is_found_in_every_projection() {
     let database = Database::fresh().await;

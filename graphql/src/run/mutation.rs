@@ -11,7 +11,7 @@ use domain::{RunId, Viewer};
 use super::Run;
 use crate::State;
 use crate::cursor::cursor;
-use crate::error::{Refused, command, not_found, text, wait};
+use crate::error::{Refused, command, not_shown, text, wait};
 use crate::ids::{parse, request};
 use crate::tool_call::ApprovalScope;
 use crate::viewer::writer;
@@ -134,6 +134,6 @@ impl RunMutation {
 async fn shown(ctx: &Context<'_>, viewer: &Viewer, run_id: RunId, done: Done) -> Refused<(Run, String)> {
     let state = ctx.data_unchecked::<State>();
     state.runner.wait_for(viewer.book_id, done.position, PATIENCE).await.map_err(wait)?;
-    let run = Run::load(ctx, viewer.book_id, run_id).await?.ok_or_else(|| not_found("run"))?;
+    let run = Run::load(ctx, viewer.book_id, run_id).await?.ok_or_else(|| not_shown("run"))?;
     Ok((run, cursor(ctx, done.position)))
 }

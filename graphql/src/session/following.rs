@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Grant;
 use async_stream::stream;
 use commands::bus::{Bus, Live};
 use domain::SessionId;
@@ -15,14 +14,12 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use super::frame::{self, CaughtUpFrame, FellBehindFrame, HeartbeatFrame, Outgoing, SessionFrame};
 use crate::cursor;
 use crate::error::{Refused, read};
-use crate::viewer::ended;
 
 /// How often a quiet stream says how far it is.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// One subscription to a session.
 pub struct Following {
-    pub grant: Grant,
     pub subscriber: Subscriber,
     pub bus: Bus,
     pub session_id: SessionId,
@@ -56,10 +53,6 @@ impl Following {
                         _ = beat.tick() => Happened::Beat,
                     },
                 };
-                if !self.grant.is_good().await {
-                    yield Err(ended());
-                    return;
-                }
                 let mut behind = false;
                 match happened {
                     Happened::News(Ok(News::Events { prev, batch })) => {

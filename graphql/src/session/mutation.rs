@@ -9,7 +9,7 @@ use domain::text::{MessageText, Reason, TITLE_MAX_CHARS};
 use super::Session;
 use crate::State;
 use crate::cursor::cursor;
-use crate::error::{ErrorCode, Refused, command, not_found, refuse, text, wait};
+use crate::error::{ErrorCode, Refused, command, not_shown, refuse, text, wait};
 use crate::ids::{parse, request};
 use crate::run::{ApprovalPolicy, PATIENCE, Run};
 use crate::viewer::writer;
@@ -121,7 +121,7 @@ impl SessionMutation {
         let erase = SessionErase { session_id, reason };
         let done = state.commands.session_erase(viewer, request(&input.request_id)?, erase).await.map_err(command)?;
         state.runner.wait_for(viewer.book_id, done.position, PATIENCE).await.map_err(wait)?;
-        let session = Session::load(ctx, viewer.book_id, session_id).await?.ok_or_else(|| not_found("session"))?;
+        let session = Session::load(ctx, viewer.book_id, session_id).await?.ok_or_else(|| not_shown("session"))?;
         let erased_events = done.answer.map_or(0, |erased| erased.positions.iter().map(|range| range.count()).sum());
         Ok(SessionErasePayload { session, erased_events, position: cursor(ctx, done.position) })
     }
@@ -133,5 +133,5 @@ async fn shown(ctx: &Context<'_>, viewer: &Viewer, done: Done<Started>) -> Refus
     state.runner.wait_for(viewer.book_id, done.position, PATIENCE).await.map_err(wait)?;
     let session = Session::load(ctx, viewer.book_id, done.answer.session_id).await?;
     let run = Run::load(ctx, viewer.book_id, done.answer.run_id).await?;
-    Ok((session.ok_or_else(|| not_found("session"))?, run.ok_or_else(|| not_found("run"))?, cursor(ctx, done.position)))
+    Ok((session.ok_or_else(|| not_shown("session"))?, run.ok_or_else(|| not_shown("run"))?, cursor(ctx, done.position)))
 }

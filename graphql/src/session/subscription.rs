@@ -14,7 +14,7 @@ use crate::State;
 use crate::cursor;
 use crate::error::{Refused, not_found, read};
 use crate::ids::parse;
-use crate::viewer::{grant, viewer};
+use crate::viewer::viewer;
 
 /// What can be followed of sessions.
 #[derive(Default)]
@@ -35,8 +35,7 @@ impl SessionSubscription {
         session_id: ID,
         after: Option<String>,
     ) -> async_graphql::Result<impl Stream<Item = Refused<Outgoing>> + use<>> {
-        let (grant, state) = (grant(ctx)?, ctx.data_unchecked::<State>());
-        let book_id = grant.viewer().book_id;
+        let (book_id, state) = (viewer(ctx)?.book_id, ctx.data_unchecked::<State>());
         let session_id = parse("sessionId", &session_id)?;
         let epoch = state.commands.installation().epoch;
         let after = after.as_deref().map_or(Ok(0), |after| cursor::position(epoch, after))?;
@@ -46,7 +45,7 @@ impl SessionSubscription {
         drop(db);
         let subscriber = state.follower.subscribe(book_id, session_id, at);
         let (bus, asked) = (state.commands.bus().clone(), frame::asked(ctx));
-        Ok(Following { grant: grant.clone(), subscriber, bus, session_id, epoch, asked }.frames())
+        Ok(Following { subscriber, bus, session_id, epoch, asked }.frames())
     }
 
     /// Says that something in the session list changed: read the list again.

@@ -7,6 +7,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
+use crate::feed::{self, SESSION_ERASED};
+
 /// An event as it stands in the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Logged {
@@ -37,7 +39,9 @@ const COLUMNS: &str = "position, stream_id, sequence, session_id, event_type, ev
 
 /// The events of a book after a position, at most `limit`.
 pub(super) async fn page(db: &mut PgConnection, book_id: BookId, after: i64, limit: i64) -> sqlx::Result<Vec<Logged>> {
-    let sql = format!("SELECT {COLUMNS} FROM events WHERE book_id = $1 AND position > $2 ORDER BY position LIMIT $3");
+    let sql = format!(
+        "SELECT {COLUMNS}, {SESSION_ERASED} FROM events WHERE book_id = $1 AND position > $2 ORDER BY position LIMIT $3"
+    );
     let rows = sqlx::query(&sql).bind(book_id.uuid()).bind(after).bind(limit).fetch_all(db).await?;
     rows.iter().map(logged).collect()
 }
@@ -50,8 +54,8 @@ pub(super) async fn session_page(
     limit: i64,
 ) -> sqlx::Result<Vec<Logged>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM events WHERE book_id = $1 AND session_id = $2 AND position BETWEEN $3 AND $4 \
-         ORDER BY position LIMIT $5"
+        "SELECT {COLUMNS}, {SESSION_ERASED} FROM events \
+         WHERE book_id = $1 AND session_id = $2 AND position BETWEEN $3 AND $4 ORDER BY position LIMIT $5"
     );
     let rows = sqlx::query(&sql)
         .bind(book_id.uuid())
@@ -75,6 +79,6 @@ fn logged(row: &PgRow) -> sqlx::Result<Logged> {
         occurred_at: row.try_get("occurred_at")?,
         recorded_at: row.try_get("recorded_at")?,
         actor_id: row.try_get("actor_id")?,
-        payload: row.try_get("payload")?,
+        payload: feed::payload(row)?,
     })
 }

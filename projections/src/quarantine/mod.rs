@@ -11,7 +11,7 @@ use domain::{BookId, Timestamp};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
-use crate::feed::Partition;
+use crate::feed::{self, Partition, SESSION_ERASED};
 
 /// The longest error that is kept, in bytes.
 const ERROR_MAX: usize = 1_000;
@@ -64,19 +64,15 @@ pub async fn list(
     limit: i64,
 ) -> sqlx::Result<Vec<Quarantined>> {
     let (position, build) = after.unwrap_or((0, ""));
-    let rows = sqlx::query(
-        "SELECT b.projection, q.*, e.event_version, e.stream_id, e.session_id, e.payload::text AS payload \
+    let sql = format!(
+        "SELECT b.projection, q.*, e.event_version, e.stream_id, e.session_id, e.payload::text AS payload, \
+           {SESSION_ERASED} \
          FROM quarantine q JOIN builds b USING (schema_name) JOIN events e USING (book_id, position) \
          WHERE q.book_id = $1 AND (q.position, q.schema_name) > ($2, $3) AND b.state IN ('serving', 'following') \
-         ORDER BY q.position, q.schema_name LIMIT $4",
-    )
-    .bind(book_id.uuid())
-    .bind(position)
-    .bind(build)
-    .bind(limit)
-    .fetch_all(db)
-    .await?;
-    Ok(rows.iter().map(quarantined).collect())
+         ORDER BY q.position, q.schema_name LIMIT $4"
+    );
+    let rows = sqlx::query(&sql).bind(book_id.uuid()).bind(position).bind(build).bind(limit).fetch_all(db).await?;
+    rows.iter().map(quarantined).collect()
 }
 
 /// Whether a projection waits at this event of a book.
@@ -92,6 +88,13 @@ pub async fn stands(db: &mut PgConnection, book_id: BookId, projection: &str, po
     .fetch_one(db)
     .await?;
     Ok(row.get("stands"))
+}
+
+/// Where a build stopped as a whole, in whatever book: at which event.
+pub(crate) async fn stopped(db: &mut PgConnection, schema: &str) -> sqlx::Result<Option<(BookId, i64)>> {
+    let sql = "SELECT book_id, position FROM quarantine WHERE schema_name = $1 AND stops ORDER BY book_id LIMIT 1";
+    let row = sqlx::query(sql).bind(schema).fetch_optional(db).await?;
+    Ok(row.map(|row| (BookId::new(row.get("book_id")), row.get("position"))))
 }
 
 /// Puts a partition into quarantine in a build, or says anew where it stands.
@@ -142,8 +145,8 @@ pub(crate) async fn lift(db: &mut PgConnection, schema: &str, partition: Partiti
         .map(|_| ())
 }
 
-fn quarantined(row: &PgRow) -> Quarantined {
-    Quarantined {
+fn quarantined(row: &PgRow) -> sqlx::Result<Quarantined> {
+    Ok(Quarantined {
         projection: row.get("projection"),
         build: row.get("schema_name"),
         book_id: BookId::new(row.get("book_id")),
@@ -153,9 +156,9 @@ fn quarantined(row: &PgRow) -> Quarantined {
         event_version: row.get("event_version"),
         stream_id: row.get("stream_id"),
         session_id: row.get::<Option<_>, _>("session_id").map(domain::SessionId::new),
-        payload: row.get("payload"),
+        payload: feed::payload(row)?,
         error: row.get("error"),
         since: row.get("since"),
         stops: row.get("stops"),
-    }
+    })
 }

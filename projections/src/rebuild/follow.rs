@@ -1,5 +1,7 @@
 //! A loaded build catches up with the log, and is compared with what serves.
 
+use std::time::Duration;
+
 use domain::BookId;
 use sqlx::{PgConnection, Row};
 
@@ -9,8 +11,15 @@ use super::report::{Phase, Report};
 use super::{RebuildError, Rebuilder};
 use crate::apply::Apply;
 use crate::feed::PAGE;
+use crate::quarantine;
+
+/// How long to wait before looking again at a build that stood still somewhere.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often in a row that may be so.
+const STANDSTILLS: u32 = 60;
 
 /// A book in which a build lags behind the log.
+#[derive(Clone, Copy)]
 struct Lag {
     book_id: BookId,
     position: i64,
@@ -40,6 +49,7 @@ impl Rebuilder {
     /// Waits until a build is less than a page behind in every book.
     pub(super) async fn catch_up(&self, projection: &dyn Apply, green: &Green) -> Result<(), RebuildError> {
         self.phase(projection, green, Phase::CatchingUp).await?;
+        let mut standstills = 0;
         loop {
             let before = self.lag(green).await?;
             if before.iter().map(|lag| lag.events).sum::<i64>() < PAGE {
@@ -48,16 +58,29 @@ impl Rebuilder {
             if record::cancelled(self.runner.pool(), green).await? {
                 return Err(RebuildError::Cancelled);
             }
-            self.runner.catch_up().await?;
-            // Each look posts at least a page of what is behind; where nothing was posted, the build has stopped.
-            let after = self.lag(green).await?;
-            let stands =
-                |now: &&Lag| before.iter().any(|lag| (lag.book_id, lag.position) == (now.book_id, now.position));
-            if let Some(Lag { book_id, position, .. }) = after.iter().find(stands) {
-                let (projection, book_id, position) = (projection.name().to_owned(), *book_id, *position);
-                return Err(RebuildError::Stopped { projection, book_id, position });
+            self.runner.look().await.result?;
+            let name = || projection.name().to_owned();
+            if let Some((book_id, event)) = self.stopped(green).await? {
+                return Err(RebuildError::Stopped { projection: name(), book_id, position: event - 1 });
             }
+            // Each look posts at least a page of what is behind. Where nothing was posted and no event is to blame, the
+            // database was, and what is wrong with it may pass.
+            let after = self.lag(green).await?;
+            let Some(Lag { book_id, position, .. }) = stands(&before, &after) else {
+                standstills = 0;
+                continue;
+            };
+            standstills += 1;
+            if standstills == STANDSTILLS {
+                return Err(RebuildError::Standing { projection: name(), book_id, position });
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    async fn stopped(&self, green: &Green) -> sqlx::Result<Option<(BookId, i64)>> {
+        let mut db = self.runner.pool().acquire().await?;
+        quarantine::stopped(&mut db, &green.schema).await
     }
 
     async fn lag(&self, green: &Green) -> sqlx::Result<Vec<Lag>> {
@@ -85,6 +108,12 @@ impl Rebuilder {
         }
         Ok(compared)
     }
+}
+
+/// A book in which nothing was taken in.
+fn stands(before: &[Lag], after: &[Lag]) -> Option<Lag> {
+    let same = |now: &&Lag| before.iter().any(|lag| (lag.book_id, lag.position) == (now.book_id, now.position));
+    after.iter().find(same).copied()
 }
 
 async fn lag(db: &mut PgConnection, green: &Green) -> sqlx::Result<Vec<Lag>> {

@@ -6,8 +6,10 @@
 mod book;
 mod bulk;
 mod compare;
+mod error;
 mod fold;
 mod follow;
+mod held;
 mod load;
 mod owner;
 mod pace;
@@ -21,16 +23,16 @@ mod write;
 
 pub use bulk::Bulk;
 pub use compare::{Compared, Difference};
+pub use error::RebuildError;
 pub use report::{Named, Phase, Progress, Report};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use domain::{BookId, RequestId};
+use domain::RequestId;
 use tokio::sync::mpsc;
 
-use crate::apply::{Apply, ApplyError};
-use crate::feed::FeedError;
+use crate::apply::Apply;
 use crate::runner::Runner;
 use owner::Owner;
 use record::Green;
@@ -80,129 +82,15 @@ impl Limits {
     }
 }
 
-/// How to rebuild.
+/// How to rebuild, to go back or to give up.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Switch though the new build differs from the one that serves.
+    /// Switch though the new build differs from the one that serves. Only a rebuild asks.
     pub accept_difference: bool,
     /// Whose wish it is; asked again with the same id, nothing is done twice.
     pub request_id: Option<RequestId>,
     /// Who asks.
     pub asked_by: Option<String>,
-}
-
-/// Why a build was not made, or does not serve.
-#[derive(Debug, thiserror::Error)]
-pub enum RebuildError {
-    /// There is no such projection.
-    #[error("there is no projection named {0}")]
-    Unknown(String),
-    /// Somebody else works on it.
-    #[error("{projection} is being rebuilt already, by {owner}")]
-    Owned {
-        /// The projection.
-        projection: String,
-        /// Who, for people.
-        owner: String,
-    },
-    /// Somebody gave it up.
-    #[error("cancelled")]
-    Cancelled,
-    /// An event cannot be taken in, or the database refuses a row.
-    #[error("{0}")]
-    Refused(ApplyError),
-    /// The log lacks events.
-    #[error("{book_id} has {events} events after position {after} and up to {to}: the log is damaged")]
-    Incomplete {
-        /// The book.
-        book_id: BookId,
-        /// The position before the range.
-        after: i64,
-        /// The last position of the range.
-        to: i64,
-        /// How many events there are.
-        events: i64,
-    },
-    /// The new build holds rows that it must not hold.
-    #[error("the rows of {0} are not what they must be: {1}")]
-    Wrong(String, String),
-    /// The new build stopped while it followed the log.
-    #[error("the new build of {projection} stops in {book_id} after position {position}")]
-    Stopped {
-        /// The projection.
-        projection: String,
-        /// The book.
-        book_id: BookId,
-        /// The last position that it took in.
-        position: i64,
-    },
-    /// The new build is not what serves.
-    #[error("{projection} differs from what serves in {books} book(s): it was not switched")]
-    Differs {
-        /// The projection.
-        projection: String,
-        /// In how many books.
-        books: usize,
-    },
-    /// Nothing was kept to go back to.
-    #[error("{0} has no earlier build to go back to")]
-    NothingToUndo(String),
-    /// This release cannot post to the build that was kept.
-    #[error("the earlier build of {0} has version {1}, which this release cannot follow")]
-    OtherVersion(String, i32),
-    /// Readers hold on to the view.
-    #[error("readers hold on to what serves; the new build follows the log and can be switched later")]
-    Busy,
-    /// The same request came to nothing before.
-    #[error("this request came to nothing before: {0}")]
-    Before(String),
-    /// A part of the work ended without a word.
-    #[error("a part of the rebuild was lost")]
-    Lost,
-    /// The database sent something else than was asked for.
-    #[error("the database sent a COPY that is not of the expected form")]
-    Malformed,
-    /// The database failed. What is written stays, and the next rebuild goes on from there.
-    #[error("the database failed: {0}")]
-    Database(sqlx::Error),
-}
-
-impl From<ApplyError> for RebuildError {
-    fn from(error: ApplyError) -> Self {
-        match error {
-            ApplyError::Database(error) => error.into(),
-            error => Self::Refused(error),
-        }
-    }
-}
-
-impl From<sqlx::Error> for RebuildError {
-    fn from(error: sqlx::Error) -> Self {
-        match ApplyError::Database(error) {
-            refusal if refusal.is_refusal() => Self::Refused(refusal),
-            ApplyError::Database(error) => Self::Database(error),
-            other => Self::Refused(other),
-        }
-    }
-}
-
-impl From<FeedError> for RebuildError {
-    fn from(FeedError::Database(error): FeedError) -> Self {
-        error.into()
-    }
-}
-
-impl From<row::Malformed> for RebuildError {
-    fn from(_: row::Malformed) -> Self {
-        Self::Malformed
-    }
-}
-
-impl RebuildError {
-    /// Whether the build cannot come to anything, however often it is tried.
-    fn is_final(&self) -> bool {
-        matches!(self, Self::Refused(..) | Self::Incomplete { .. } | Self::Wrong(..) | Self::Stopped { .. })
-    }
 }
 
 /// What came of each projection.
@@ -251,6 +139,9 @@ impl Begun {
             rebuilder.report(Report::Switched { build: green.named(*projection) }).await;
         }
         self.owner.release().await;
+        for (name, _) in &self.results {
+            rebuilder.end_if_left(rebuilder.named(name)?).await;
+        }
         Ok(self.results)
     }
 
@@ -303,6 +194,7 @@ impl Rebuilder {
         let owner = Owner::take(self.runner.pool(), names).await?;
         let (mut builds, mut results) = (vec![], vec![]);
         for projection in projections {
+            self.end_unwanted(projection).await?;
             let before = match options.request_id {
                 Some(id) => record::answered(self.runner.pool(), projection.name(), id).await?,
                 None => None,
@@ -324,16 +216,19 @@ impl Rebuilder {
 
     /// Lets the build serve again that served before.
     /// Asked again with the same request id, it does not go back once more.
-    pub async fn undo(&self, name: &str, request_id: Option<RequestId>) -> Result<(), RebuildError> {
-        self.named(name)?;
+    pub async fn undo(&self, name: &str, options: Options) -> Result<(), RebuildError> {
+        let projection = self.named(name)?;
         let owner = Owner::take(self.runner.pool(), &[name]).await?;
-        let undone = self.go_back(name, request_id).await;
+        let undone = self.go_back(projection, options).await;
         owner.release().await;
+        self.end_if_left(projection).await;
         undone
     }
 
     /// Undoes, as the owner.
-    async fn go_back(&self, name: &str, request_id: Option<RequestId>) -> Result<(), RebuildError> {
+    async fn go_back(&self, projection: &dyn Apply, options: Options) -> Result<(), RebuildError> {
+        self.end_unwanted(projection).await?;
+        let (name, request_id) = (projection.name(), options.request_id);
         if let Some(request_id) = request_id
             && let Some(failure) = record::answered(self.runner.pool(), name, request_id).await?
         {
@@ -347,7 +242,7 @@ impl Rebuilder {
         };
         match undone.await {
             Ok(()) => {
-                self.report(Report::Undone { build: green.named(projection) }).await;
+                self.report(Report::Undone { build: green.named(projection), asked_by: options.asked_by }).await;
                 Ok(())
             }
             Err(error) => Err(self.give_up(projection, &green, error).await?),
@@ -355,19 +250,51 @@ impl Rebuilder {
     }
 
     /// Has whoever rebuilds a projection give up, in whatever process; cleans up where nobody is left to. Answers whether
-    /// there was anything to give up.
-    pub async fn cancel(&self, name: &str) -> Result<bool, RebuildError> {
+    /// there was anything to give up. Asked again with the same request id, it gives up nothing that was begun since.
+    pub async fn cancel(&self, name: &str, options: Options) -> Result<bool, RebuildError> {
         let projection = self.named(name)?;
-        if !record::ask_to_cancel(self.runner.pool(), name).await? {
-            return Ok(false);
+        let asked = record::ask_to_cancel(self.runner.pool(), name, &options).await?;
+        if asked {
+            self.end_where_nobody_owns(projection).await?;
         }
-        if let Ok(owner) = Owner::take(self.runner.pool(), &[name]).await {
-            if let Some(green) = record::under_way(self.runner.pool(), name).await? {
-                self.give_up(projection, &green, RebuildError::Cancelled).await?;
+        Ok(asked)
+    }
+
+    /// Ends, as the owner, a build that somebody wants given up.
+    async fn end_unwanted(&self, projection: &dyn Apply) -> Result<(), RebuildError> {
+        let green = record::under_way(self.runner.pool(), projection.name()).await?;
+        if let Some(green) = green.filter(|green| green.unwanted) {
+            self.give_up(projection, &green, RebuildError::Cancelled).await?;
+        }
+        Ok(())
+    }
+
+    /// The same where nobody is the owner. An owner hears of it by itself.
+    async fn end_where_nobody_owns(&self, projection: &dyn Apply) -> Result<(), RebuildError> {
+        match Owner::take(self.runner.pool(), &[projection.name()]).await {
+            Ok(owner) => {
+                let ended = self.end_unwanted(projection).await;
+                owner.release().await;
+                ended
             }
-            owner.release().await;
+            Err(RebuildError::Owned { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
-        Ok(true)
+    }
+
+    /// The same, by whoever was the owner until now: somebody may have asked after it looked for the last time, and
+    /// found it still there.
+    async fn end_if_left(&self, projection: &dyn Apply) {
+        let ending = async {
+            let green = record::under_way(self.runner.pool(), projection.name()).await?;
+            match green.is_some_and(|green| green.unwanted) {
+                true => self.end_where_nobody_owns(projection).await,
+                false => Ok(()),
+            }
+        };
+        if let Err(error) = ending.await {
+            tracing::warn!(%error, projection = projection.name(), "an unwanted build is left to whoever comes next");
+        }
     }
 
     /// Whether somebody works on this very request.
@@ -407,11 +334,14 @@ impl Rebuilder {
         error: RebuildError,
     ) -> Result<RebuildError, RebuildError> {
         let build = green.named(projection);
+        // Whoever wants it given up may have said so since it was last looked at, and nobody looks again.
+        let unwanted = error.leaves_it_following() && record::cancelled(self.runner.pool(), green).await?;
+        let error = if unwanted { RebuildError::Cancelled } else { error };
         match &error {
             RebuildError::Cancelled => {
-                record::end(self.runner.pool(), green, "cancelled", None).await?;
+                let asked_by = record::end(self.runner.pool(), green, "cancelled", None).await?;
                 self.progress(green.ended(projection, Phase::Cancelled));
-                self.report(Report::Cancelled { build }).await;
+                self.report(Report::Cancelled { build, asked_by }).await;
             }
             error if error.is_final() => {
                 let reason = error.to_string();
@@ -419,7 +349,7 @@ impl Rebuilder {
                 self.progress(green.ended(projection, Phase::Failed));
                 self.report(Report::Failed { build, reason }).await;
             }
-            RebuildError::Differs { .. } | RebuildError::Busy => {}
+            error if error.leaves_it_following() => {}
             _ => return Err(error),
         }
         Ok(error)

@@ -15,11 +15,8 @@ impl Owner {
     pub async fn take(pool: &PgPool, names: &[&str]) -> Result<Self, RebuildError> {
         let mut db = pool.connect_options().connect().await?;
         for name in names {
-            let row =
-                sqlx::query("SELECT pg_try_advisory_lock(hashtextextended('daybook rebuild ' || $1, 0)) AS taken")
-                    .bind(name)
-                    .fetch_one(&mut db)
-                    .await?;
+            let sql = "SELECT pg_try_advisory_lock(rebuild_lock($1)) AS taken";
+            let row = sqlx::query(sql).bind(name).fetch_one(&mut db).await?;
             if !row.get::<bool, _>("taken") {
                 db.close().await?;
                 return Err(RebuildError::Owned { projection: (*name).to_owned(), owner: owner(pool, name).await? });

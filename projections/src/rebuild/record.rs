@@ -5,12 +5,12 @@ use sqlx::postgres::{PgPool, PgRow};
 use sqlx::types::Json;
 use sqlx::{Executor, PgConnection, Row};
 
-use super::RebuildError;
+use super::held::{Tries, lock_posting};
 use super::owner::this_process;
 use super::report::{Named, Phase, Progress};
+use super::{Options, RebuildError};
 use crate::apply::Apply;
 use crate::build::{self, Build};
-use crate::runner::lock_posting;
 
 /// A build that is to serve.
 #[derive(Debug, Clone)]
@@ -20,9 +20,13 @@ pub(super) struct Green {
     pub number: i32,
     /// Whether it still has to be loaded.
     pub bare: bool,
+    /// Whether it never served: all that it holds was read from the log for it.
+    pub fresh: bool,
+    /// Whether somebody wants it given up.
+    pub unwanted: bool,
 }
 
-const COLUMNS: &str = "projection, version, build, schema_name, state";
+const COLUMNS: &str = "projection, version, build, schema_name, state, served_at IS NULL AS fresh, cancel";
 
 impl Green {
     fn read(row: &PgRow) -> Self {
@@ -31,6 +35,8 @@ impl Green {
             version: row.get("version"),
             number: row.get("build"),
             bare: row.get::<String, _>("state") == "rebuilding",
+            fresh: row.get("fresh"),
+            unwanted: row.get("cancel"),
         }
     }
 
@@ -72,8 +78,8 @@ pub(super) async fn under_way(pool: &PgPool, name: &str) -> sqlx::Result<Option<
 /// What came of a request that was asked before and is over: nothing more is to be done, or why it failed.
 pub(super) async fn answered(pool: &PgPool, name: &str, request_id: RequestId) -> sqlx::Result<Option<Option<String>>> {
     let row = sqlx::query(
-        "SELECT CASE state WHEN 'failed' THEN coalesce(failure, state) WHEN 'cancelled' THEN state END AS failure \
-         FROM builds WHERE projection = $1 AND request_id = $2 AND state NOT IN ('rebuilding', 'following')",
+        "SELECT coalesce(failure, CASE WHEN state IN ('failed', 'cancelled') THEN state END) AS failure FROM builds \
+         WHERE projection = $1 AND request_id = $2 AND state NOT IN ('rebuilding', 'following')",
     )
     .bind(name)
     .bind(request_id.uuid())
@@ -96,38 +102,41 @@ pub(super) async fn works_on(pool: &PgPool, name: &str, request_id: RequestId) -
 }
 
 /// Goes on with a build of this version that was begun, or begins one. Answers whether it was begun before.
+/// Nothing is under way that somebody wants given up.
 pub(super) async fn begin(
     pool: &PgPool,
     projection: &dyn Apply,
     request_id: Option<RequestId>,
 ) -> Result<(Green, bool), RebuildError> {
     match under_way(pool, projection.name()).await? {
-        Some(green) if green.version == projection.version() => {
-            own(pool, &green.schema, request_id).await?;
+        Some(green) if green.version == projection.version() && green.fresh => {
+            own(&mut *pool.acquire().await?, &green.schema, request_id).await?;
             return Ok((green, true));
         }
-        // What another release left behind can only be finished by that release.
-        Some(other) => end(pool, &other, "cancelled", Some("another version was begun")).await?,
+        // What another release left behind can only be finished by that release. What an undo left behind served
+        // before, so nothing of it would be read from the log.
+        Some(other) => {
+            end(pool, &other, "cancelled", Some("another build was begun")).await?;
+        }
         None => {}
     }
     let mut tx = pool.begin().await?;
     let schema = build::create(&mut tx, projection, "rebuilding").await?;
+    own(&mut tx, &schema, request_id).await?;
     tx.commit().await?;
-    own(pool, &schema, request_id).await?;
     let green = under_way(pool, projection.name()).await?;
     green.map(|green| (green, false)).ok_or(RebuildError::Lost)
 }
 
-async fn own(pool: &PgPool, schema: &str, request_id: Option<RequestId>) -> sqlx::Result<()> {
-    sqlx::query(
-        "UPDATE builds SET owner = $2, cancel = false, request_id = coalesce($3, request_id) WHERE schema_name = $1",
-    )
-    .bind(schema)
-    .bind(this_process())
-    .bind(request_id.map(RequestId::uuid))
-    .execute(pool)
-    .await
-    .map(|_| ())
+/// Whoever wants it given up from here on is heard by this process, so `cancel` stays as it is.
+async fn own(db: &mut PgConnection, schema: &str, request_id: Option<RequestId>) -> sqlx::Result<()> {
+    sqlx::query("UPDATE builds SET owner = $2, request_id = coalesce($3, request_id) WHERE schema_name = $1")
+        .bind(schema)
+        .bind(this_process())
+        .bind(request_id.map(RequestId::uuid))
+        .execute(db)
+        .await
+        .map(|_| ())
 }
 
 /// The builds that serve and were put in the place of others.
@@ -139,7 +148,8 @@ pub(super) async fn serving(pool: &PgPool) -> sqlx::Result<Vec<Named>> {
     Ok(rows.into_iter().map(named).collect())
 }
 
-/// Has the build follow the log again that served before the one that serves now.
+/// Has the build follow the log again that served before the one that serves now. From then on it answers this request
+/// and not the one that it was made for.
 pub(super) async fn revive<'a>(
     pool: &PgPool,
     name: &str,
@@ -156,20 +166,38 @@ pub(super) async fn revive<'a>(
     let projection = known.iter().map(AsRef::as_ref).find(same);
     let projection = projection.ok_or_else(|| RebuildError::OtherVersion(name.to_owned(), green.version))?;
     if let Some(other) = under_way(pool, name).await?.filter(|other| other.schema != green.schema) {
-        end(pool, &other, "cancelled", Some("an earlier build serves again")).await?;
+        end(pool, &other, "cancelled", Some("an earlier build is to serve again")).await?;
     }
-    sqlx::query("UPDATE builds SET state = 'following' WHERE schema_name = $1")
-        .bind(&green.schema)
-        .execute(pool)
-        .await?;
-    own(pool, &green.schema, request_id).await?;
+    sqlx::query(
+        "UPDATE builds SET state = 'following', owner = $2, request_id = $3, failure = NULL WHERE schema_name = $1",
+    )
+    .bind(&green.schema)
+    .bind(this_process())
+    .bind(request_id.map(RequestId::uuid))
+    .execute(pool)
+    .await?;
     Ok((projection, green))
 }
 
-/// Asks whoever works on a projection to give up; answers whether a build is on its way.
-pub(super) async fn ask_to_cancel(pool: &PgPool, name: &str) -> sqlx::Result<bool> {
-    let sql = "UPDATE builds SET cancel = true WHERE projection = $1 AND state IN ('rebuilding', 'following')";
-    Ok(sqlx::query(sql).bind(name).execute(pool).await?.rows_affected() > 0)
+/// Asks whoever works on a projection to give up; answers whether a build is on its way. The same request asks once:
+/// what is on its way later is another build. Of several who ask, the first one is remembered.
+pub(super) async fn ask_to_cancel(pool: &PgPool, name: &str, asked: &Options) -> sqlx::Result<bool> {
+    let request_id = asked.request_id.map(RequestId::uuid);
+    let known = sqlx::query("SELECT 1 FROM builds WHERE projection = $1 AND $2 = ANY (cancel_requests)");
+    if known.bind(name).bind(request_id).fetch_optional(pool).await?.is_some() {
+        return Ok(true);
+    }
+    let asked = sqlx::query(
+        "UPDATE builds SET cancel = true, cancel_by = CASE WHEN cancel THEN cancel_by ELSE $2 END, \
+           cancel_requests = array_remove(array_append(cancel_requests, $3), NULL) \
+         WHERE projection = $1 AND state IN ('rebuilding', 'following')",
+    )
+    .bind(name)
+    .bind(asked.asked_by.as_deref())
+    .bind(request_id)
+    .execute(pool)
+    .await?;
+    Ok(asked.rows_affected() > 0)
 }
 
 /// Whether somebody wants a build given up.
@@ -180,24 +208,44 @@ pub(super) async fn cancelled(pool: &PgPool, green: &Green) -> sqlx::Result<bool
 }
 
 /// Ends a build that will not serve: one that served before is kept as it was, of any other nothing stays but its row.
-pub(super) async fn end(pool: &PgPool, green: &Green, state: &str, failure: Option<&str>) -> sqlx::Result<()> {
+/// Answers who asked for it, where it was given up.
+pub(super) async fn end(
+    pool: &PgPool,
+    green: &Green,
+    state: &str,
+    failure: Option<&str>,
+) -> Result<Option<String>, RebuildError> {
+    let mut tries = Tries::default();
+    loop {
+        match try_to_end(pool, green, state, failure).await {
+            Ok(asked_by) => return Ok(asked_by),
+            Err(error) => tries.after(error.into()).await?,
+        }
+    }
+}
+
+async fn try_to_end(pool: &PgPool, green: &Green, state: &str, failure: Option<&str>) -> sqlx::Result<Option<String>> {
     let mut tx = pool.begin().await?;
     // Nobody posts to a table while it goes.
     lock_posting(&mut tx).await?;
+    // Of a build that is kept, only its failure says that the request came to nothing.
     let row = sqlx::query(
-        "UPDATE builds SET state = CASE WHEN served_at IS NULL THEN $2 ELSE 'retired' END, failure = $3, owner = NULL, \
-         cancel = false, progress = jsonb_set(coalesce(progress, '{}'), '{phase}', to_jsonb($2::text)) \
-         WHERE schema_name = $1 AND state IN ('rebuilding', 'following') RETURNING served_at IS NULL AS fresh",
+        "UPDATE builds SET state = CASE WHEN served_at IS NULL THEN $2 ELSE 'retired' END, \
+         failure = coalesce($3, $2), owner = NULL, cancel = false, \
+         progress = jsonb_set(coalesce(progress, '{}'), '{phase}', to_jsonb($2::text)) \
+         WHERE schema_name = $1 AND state IN ('rebuilding', 'following') \
+         RETURNING served_at IS NULL AS fresh, cancel_by",
     )
     .bind(&green.schema)
     .bind(state)
     .bind(failure)
     .fetch_optional(&mut *tx)
     .await?;
-    if row.is_some_and(|row| row.get("fresh")) {
+    if row.as_ref().is_some_and(|row| row.get("fresh")) {
         build::drop_tables(&mut tx, &green.schema).await?;
     }
-    tx.commit().await
+    tx.commit().await?;
+    Ok(row.and_then(|row| row.get("cancel_by")))
 }
 
 /// Takes everything out of a build that is not complete, so that it begins anew.

@@ -80,6 +80,8 @@ pub enum Report {
     Undone {
         /// The build.
         build: Named,
+        /// Who wanted it; absent where nobody in particular did.
+        asked_by: Option<String>,
     },
     /// It was given up because of an error.
     Failed {
@@ -92,5 +94,7 @@ pub enum Report {
     Cancelled {
         /// The build.
         build: Named,
+        /// Who wanted it; absent where nobody in particular did.
+        asked_by: Option<String>,
     },
 }

@@ -1,57 +1,38 @@
 //! Puts builds in the place of those that serve, in one transaction for all of them.
 
-use std::time::Duration;
-
 use domain::BookId;
 use sqlx::{Executor, PgConnection, Row};
 
+use super::held::{Tries, lock_posting};
 use super::record::Green;
 use super::{RebuildError, Rebuilder};
 use crate::apply::Apply;
 use crate::build;
 use crate::check::fold_to;
-use crate::runner::lock_posting;
 
-/// How often a switch is tried while somebody holds on to what serves, such as a backup.
-const ATTEMPTS: u32 = 60;
-/// How long one try waits for those who post.
-const POSTING_PATIENCE: &str = "1s";
 /// How long one try waits for those who read, and everybody who comes to read meanwhile with it. Half of what PostgreSQL
 /// lets pass before it looks for a deadlock: a reader of two views may hold the one that we want and want the one that
 /// we hold, and it must never be the reader who is told so.
 const READING_PATIENCE: &str = "500ms";
-/// What PostgreSQL answers when that is over: lock not available, query cancelled, deadlock.
-const HELD: [&str; 3] = ["55P03", "57014", "40P01"];
-const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
 impl Rebuilder {
     /// Lets builds serve; those that served are kept for an undo, and nothing older is.
     /// An error comes with the place of the build that it is about; then nothing was switched.
     pub(super) async fn switch(&self, pairs: &[(&dyn Apply, Green)]) -> Result<(), (usize, RebuildError)> {
-        for _ in 0..ATTEMPTS {
-            match self.try_to_switch(pairs).await {
-                Err((_, RebuildError::Database(sqlx::Error::Database(error))))
-                    if error.code().is_some_and(|code| HELD.contains(&&*code)) =>
-                {
-                    tokio::time::sleep(BETWEEN_ATTEMPTS).await;
-                }
-                Err(error) => return Err(error),
-                Ok(()) => {
-                    for (projection, _) in pairs {
-                        self.drop_old(*projection).await.map_err(|error| (0, error))?;
-                    }
-                    self.runner.wake();
-                    return Ok(());
-                }
-            }
+        let mut tries = Tries::default();
+        while let Err((at, error)) = self.try_to_switch(pairs).await {
+            tries.after(error).await.map_err(|error| (at, error))?;
         }
-        Err((0, RebuildError::Busy))
+        for (projection, _) in pairs {
+            self.drop_old(*projection).await.map_err(|error| (0, error))?;
+        }
+        self.runner.wake();
+        Ok(())
     }
 
     async fn try_to_switch(&self, pairs: &[(&dyn Apply, Green)]) -> Result<(), (usize, RebuildError)> {
         let whole = |error: sqlx::Error| (0, error.into());
         let mut tx = self.runner.pool().begin().await.map_err(whole)?;
-        tx.execute(format!("SET LOCAL lock_timeout = '{POSTING_PATIENCE}'").as_str()).await.map_err(whole)?;
         // From here on nobody posts to anything, so no reader is ever taken back to an earlier position.
         lock_posting(&mut tx).await.map_err(whole)?;
         for (at, (projection, green)) in pairs.iter().enumerate() {
@@ -122,9 +103,12 @@ async fn follow_to_serving(db: &mut PgConnection, projection: &dyn Apply, green:
     .fetch_all(&mut *db)
     .await?;
     for row in behind {
-        let positions = row.get("green")..row.get("serving");
-        let build = green.at(projection, positions.start);
-        fold_to(db, projection, &build, BookId::new(row.get("book_id")), positions).await?;
+        let (book_id, serving) = (BookId::new(row.get("book_id")), row.get("serving"));
+        let build = green.at(projection, row.get("green"));
+        let position = fold_to(db, projection, &build, book_id, build.position..serving).await?;
+        if position < serving {
+            return Err(RebuildError::Stopped { projection: projection.name().to_owned(), book_id, position });
+        }
     }
     Ok(())
 }

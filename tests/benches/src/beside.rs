@@ -150,11 +150,11 @@ impl Rebuilding {
     /// Ends it; answers its middle rate.
     async fn stop(self) -> anyhow::Result<f64> {
         ensure!(!self.rebuilds.is_finished(), "the rebuild ended: {:?}", self.rebuilds.await);
-        self.rebuilder.cancel(self.name).await?;
+        self.rebuilder.cancel(self.name, How::default()).await?;
         // It ends by an error that says so, unless it was between two rebuilds.
         self.rebuilds.abort();
         drop(self.rebuilds.await);
-        self.rebuilder.cancel(self.name).await?;
+        self.rebuilder.cancel(self.name, How::default()).await?;
         drop(self.rebuilder);
         let rates = self.hearing.await?;
         Ok(median(rates.into_iter().map(Some)).unwrap_or_default())

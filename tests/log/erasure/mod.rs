@@ -13,7 +13,8 @@ use domain::run::RunRefusal;
 use domain::session::{ContentErased, Origin, Session, SessionError};
 use domain::text::{MessageText, Reason};
 use domain::{BookId, RequestId, Role, RunId, SessionId, Viewer};
-use projections::{audit, check, feed, session, timeline};
+use projections::follow::News;
+use projections::{audit, check, feed, quarantine, session, timeline};
 use sqlx::{Executor, PgConnection, Row};
 
 use crate::fixture::{Random, all_events, developer, in_time, number, record, superuser};
@@ -532,7 +533,29 @@ async fn a_follower_gets_no_content_of_an_erased_session() {
     let mut db = reader.book(world.book()).await.unwrap();
     let page = feed::session_page(&mut db, world.book(), session_id, 0, 1_000).await.unwrap();
     assert!(page.len() > 10);
-    for event in page {
+    for event in &page {
         assert_eq!(event.payload.is_some(), domain::erasure::survives(&event.event_type), "{event:?}");
     }
+    // Nor does who follows it.
+    let mut subscriber = world.database.follower().await.subscribe(world.book(), session_id, 0);
+    let mut followed = 0;
+    while let News::Events { batch, .. } = in_time(subscriber.next()).await.unwrap() {
+        for event in batch.events() {
+            assert_eq!(event.payload.is_some(), domain::erasure::survives(&event.event_type), "{event:?}");
+        }
+        followed += batch.events().len();
+    }
+    assert_eq!(followed, page.len());
+    // Nor who looks at what waits in quarantine.
+    let content = page.iter().find(|event| event.payload.is_none()).unwrap();
+    let waits = sqlx::query(
+        "INSERT INTO quarantine \
+           (schema_name, book_id, partition_id, position, event_type, error, stops, seen, tried_by) \
+         SELECT schema_name, $1, $2, $3, $4, 'refused', false, 0, ARRAY[]::text[] FROM builds \
+         WHERE projection = 'timeline'",
+    );
+    let waits = waits.bind(world.book().uuid()).bind(session_id.uuid()).bind(content.position);
+    waits.bind(&content.event_type).execute(&mut world.db).await.unwrap();
+    let listed = quarantine::list(&mut db, world.book(), None, 10).await.unwrap();
+    assert_eq!((listed.len(), listed[0].payload.as_deref()), (1, None));
 }

@@ -123,14 +123,14 @@ async fn cancelled_at_any_stage_nothing_is_left_and_the_old_build_serves() {
     let (database, runner) = filled().await;
     let serving = builds(&database, "runs").await;
     let (other, _others) = rebuilder(&database.runner().await, SMALL);
-    assert!(!other.cancel("runs").await.unwrap(), "there is nothing to cancel");
+    assert!(!other.cancel("runs", Options::default()).await.unwrap(), "there is nothing to cancel");
     for stage in STAGES {
         let limits = Limits { range_positions: 3, cut_positions: 3, books: 1, ..SMALL };
         let (rebuilder, mut heard) = rebuilder(&runner, limits);
         let work = begin(&rebuilder);
         reaches(&mut heard, stage).await;
         // From another process, as it were.
-        let asked = in_time(other.cancel("runs")).await.unwrap();
+        let asked = in_time(other.cancel("runs", Options::default())).await.unwrap();
         let result = in_time(work).await.unwrap();
         let last = builds(&database, "runs").await.pop().unwrap();
         match result {
@@ -159,7 +159,7 @@ async fn who_crashed_can_be_cancelled_by_anybody() {
     let _ = work.await;
     in_time(async {
         while builds(&database, "runs").await.pop().unwrap().2 == "rebuilding" {
-            rebuilder.cancel("runs").await.unwrap();
+            rebuilder.cancel("runs", Options::default()).await.unwrap();
         }
     })
     .await;
@@ -194,20 +194,20 @@ async fn undo_goes_back_catches_up_and_can_itself_be_undone() {
     let (database, runner) = filled().await;
     let commands = database.commands().await;
     let (rebuilder, mut heard) = rebuilder(&runner, Limits::default());
-    assert!(matches!(rebuilder.undo("runs", None).await, Err(RebuildError::NothingToUndo(_))));
+    assert!(matches!(rebuilder.undo("runs", Options::default()).await, Err(RebuildError::NothingToUndo(_))));
     rebuild(&rebuilder, &["runs"]).await;
     for (first, second) in [("serving", "retired"), ("retired", "serving")] {
         // The build that is gone back to has missed these.
         fill(&commands, &[database.installation.home_book], 20, &mut Random::seeded(SEED)).await;
         in_time(runner.catch_up()).await.unwrap();
-        in_time(rebuilder.undo("runs", None)).await.unwrap();
+        in_time(rebuilder.undo("runs", Options::default())).await.unwrap();
         let states: Vec<_> = builds(&database, "runs").await.into_iter().map(|(.., state)| state).collect();
         assert_eq!(states, [first, second]);
         assert_equal(&database).await;
     }
     let mut undone = vec![];
     while let Ok(report) = heard.try_recv() {
-        if let Report::Undone { build } = report {
+        if let Report::Undone { build, .. } = report {
             undone.push(build.build);
         }
     }

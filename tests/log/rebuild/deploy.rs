@@ -1,10 +1,12 @@
 //! A new version of a projection: the old build serves until the new one is ready, also while processes of both releases
 //! run at once.
 
+use std::collections::BTreeSet;
+
 use domain::session::SessionEvent;
 use domain::{Event, SessionId};
 use projections::column::{Column, Type, Value, column};
-use projections::{Projection, Recorded, applier};
+use projections::{Projection, Recorded, applier, status};
 use sqlx::Executor;
 use sqlx::postgres::PgRow;
 
@@ -151,9 +153,28 @@ async fn the_old_version_serves_until_the_new_one_is_ready_and_old_readers_go_on
     assert_eq!(states, [(1, 1, "retired".to_owned()), (2, 2, "serving".to_owned())]);
     // This release cannot post to the old version, so it does not pretend that it could go back to it.
     assert!(matches!(
-        rebuilder.undo("titles", None).await,
+        rebuilder.undo("titles", Options::default()).await,
         Err(projections::rebuild::RebuildError::OtherVersion(_, 1))
     ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_can_be_seen_whether_somebody_makes_the_next_build() {
+    let database = Database::fresh().await;
+    let (commands, book) = (database.commands().await, database.installation.home_book);
+    start(&commands, &developer(book)).await;
+    let (rebuilder, _heard) = rebuilder(&database.runner().await, SMALL);
+    let reader = database.reader().await;
+    let seen = async || {
+        let all = status::list(&mut *reader.book(book).await.unwrap()).await.unwrap();
+        BTreeSet::from_iter(all.into_iter().filter(|one| one.rebuilding).map(|one| one.projection))
+    };
+    assert_eq!(seen().await, BTreeSet::new());
+    let begun = in_time(rebuilder.begin(&["work"], Options::default())).await.unwrap();
+    assert_eq!(seen().await, BTreeSet::from(["work".to_owned()]));
+    in_time(begun.finish()).await.unwrap();
+    // The lock goes with its owner's connection, which PostgreSQL closes a moment later.
+    in_time(async { while !seen().await.is_empty() {} }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,10 +1,13 @@
 //! Rebuilds: what is loaded in bulk equals what was posted live, whatever the cuts, the crashes and the traffic.
 
+mod cancel;
 mod crash;
 mod deploy;
 mod equal;
 mod quiet;
 mod reader;
+mod stand;
+mod undo;
 
 use commands::ids::new_id;
 use commands::{Commands, MessageSend, SessionStart, Started};
@@ -14,8 +17,8 @@ use domain::text::MessageText;
 use domain::{BookId, Viewer};
 use projections::Runner;
 use projections::check::check;
-use projections::rebuild::{Limits, Options, Rebuilder, Report};
-use sqlx::Row;
+use projections::rebuild::{Limits, Options, RebuildError, Rebuilder, Report};
+use sqlx::{Executor, Row};
 use tokio::sync::mpsc;
 
 use crate::fixture::{Random, developer, in_time, record, superuser};
@@ -92,4 +95,19 @@ async fn builds(database: &Database, name: &str) -> Vec<(i32, i32, String)> {
     let sql = "SELECT build, version, state FROM builds WHERE projection = $1 ORDER BY build";
     let rows = sqlx::query(sql).bind(name).fetch_all(&mut superuser(database).await).await.unwrap();
     rows.iter().map(|row| (row.get("build"), row.get("version"), row.get("state"))).collect()
+}
+
+/// The schema of a projection's newest build.
+async fn newest(database: &Database, name: &str) -> String {
+    let sql = "SELECT schema_name FROM builds WHERE projection = $1 ORDER BY build DESC LIMIT 1";
+    sqlx::query(sql).bind(name).fetch_one(&mut superuser(database).await).await.unwrap().get(0)
+}
+
+/// Leaves a build behind that follows the log: what serves was tampered with, so it is not switched to.
+async fn leave_one_that_differs(database: &Database, rebuilder: &Rebuilder, name: &str, change: &str) {
+    let tamper = format!("UPDATE {}.{name} SET {change}", newest(database, name).await);
+    assert!(superuser(database).await.execute(tamper.as_str()).await.unwrap().rows_affected() > 0);
+    let results = in_time(rebuilder.rebuild(&[name], Options::default())).await.unwrap();
+    assert!(matches!(results[0].1, Err(RebuildError::Differs { .. })), "{results:?}");
+    assert_eq!(builds(database, name).await.pop().unwrap().2, "following");
 }

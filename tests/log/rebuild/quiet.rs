@@ -28,7 +28,7 @@ async fn a_rebuild_wakes_nobody_tells_nobody_and_writes_nothing_to_the_log() {
     let before = (all_events(&database, book).await, state(&database).await);
     let (rebuilder, _heard) = rebuilder(&runner, SMALL);
     rebuild(&rebuilder, &names()).await;
-    in_time(rebuilder.undo("work", None)).await.unwrap();
+    in_time(rebuilder.undo("work", Options::default())).await.unwrap();
     assert_equal(&database).await;
     assert_eq!((all_events(&database, book).await, state(&database).await), before, "nothing else has changed");
     assert!(live.try_recv().is_err(), "nothing was told live");

@@ -73,8 +73,8 @@ async fn readers_never_see_an_empty_or_half_table_nor_an_error_nor_an_earlier_po
     for _ in 0..REBUILDS {
         let before = looks.load(Ordering::Relaxed);
         rebuild(&rebuilder, &names()).await;
-        in_time(rebuilder.undo("timeline", None)).await.unwrap();
-        in_time(rebuilder.undo("sessions", None)).await.unwrap();
+        in_time(rebuilder.undo("timeline", Options::default())).await.unwrap();
+        in_time(rebuilder.undo("sessions", Options::default())).await.unwrap();
         assert!(looks.load(Ordering::Relaxed) > before, "readers looked meanwhile");
     }
     drop(rebuilder);
