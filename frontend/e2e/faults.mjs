@@ -27,6 +27,8 @@ try {
   await steered();
   await imported();
   await unknown();
+  await quarantined();
+  await givenUp();
   await serverGone();
   console.log('All faults are survived.');
 } catch (problem) {
@@ -156,6 +158,35 @@ async function unknown() {
   await page.goto(`${fake.origin}/s/session:01900000-0000-7000-8000-000000000000`);
   await page.getByRole('heading', { name: 'This session cannot be shown' }).waitFor({ timeout: LONG });
   await ok('an unknown session is said to be unknown');
+}
+
+async function answer(button, yes) {
+  await page.getByRole('button', { name: button, exact: true }).click({ timeout: LONG });
+  await page.getByRole('dialog').getByRole('button', { name: yes, exact: true }).click();
+}
+
+async function quarantined() {
+  await page.getByRole('link', { name: 'Projections' }).click();
+  await answer('Retry: event #1 in timeline', 'Try again');
+  await page.getByText('the event still cannot be taken in').waitFor({ timeout: LONG });
+  await page.getByRole('button', { name: 'Not now' }).click();
+  await page.getByRole('button', { name: 'Skip: event #1 in timeline' }).click();
+  assert(await page.getByRole('button', { name: 'Leave it out' }).isDisabled(), 'a skip needs a reason');
+  await page.getByLabel('Why may it be left out?').fill('It was recorded twice.');
+  await picture('skipping');
+  await page.getByRole('button', { name: 'Leave it out' }).click();
+  await page.getByRole('button', { name: 'Skip: event #1 in timeline' }).waitFor({ state: 'detached', timeout: LONG });
+  await picture('quarantine');
+  await ok('what is in quarantine is tried again, and left out with a reason');
+}
+
+async function givenUp() {
+  await answer('Rebuild: runs', 'Rebuild');
+  await page.getByRole('progressbar', { name: 'Rebuild of runs' }).waitFor({ timeout: LONG });
+  await picture('rebuilding');
+  await answer('Cancel: runs', 'Cancel the rebuild');
+  await page.getByText('runs: build 2 was cancelled; build 1 goes on serving.').waitFor({ timeout: LONG });
+  await ok('a rebuild is cancelled, and what serves goes on');
 }
 
 async function serverGone() {

@@ -5,6 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { axeViolations, openBrowser, overflow, setTheme, settled } from './browser.mjs';
 import { positionsFromServer } from './log.mjs';
+import { projections } from './projections.mjs';
 
 const url = process.env.DAYBOOK_URL;
 assert(url, 'DAYBOOK_URL is the sign-in link that `daybook demo` prints');
@@ -228,6 +229,8 @@ async function elsewhere(page) {
   await page.getByLabel('Memo accounts').check();
   await page.getByRole('cell').first().waitFor({ timeout: LONG });
   await inspect(page, 'ledger');
+  await projections(page, { check, patience: LONG });
+  await inspect(page, 'projections');
   await page.getByRole('link', { name: 'New task' }).click();
   await page.getByRole('heading', { name: 'What should the agent do?' }).waitFor();
   await settled(page);

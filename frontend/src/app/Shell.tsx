@@ -1,9 +1,10 @@
 import { Link, Outlet, useNavigate, useParams, useRouterState } from '@tanstack/react-router';
-import { BookOpen, CircleHelp, Moon, PanelLeft, Radar, Scale, Sun } from 'lucide-react';
+import { BookOpen, CircleHelp, Layers, Moon, PanelLeft, Radar, Scale, Sun } from 'lucide-react';
 import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
 import { Dialog } from '@/components/ui/Dialog';
 import { ModelBanner } from '@/features/provider';
 import { SessionList, useSessionsChanged } from '@/features/sessions';
+import { useViewer } from '@/features/viewer';
 import { useShortcuts } from '@/lib/keyboard/shortcuts';
 import { usePreferences } from '@/lib/storage/preferences';
 import { ShortcutSheet } from './ShortcutSheet';
@@ -11,6 +12,7 @@ import { StatusBar } from './StatusBar';
 
 const Palette = lazy(() => import('./Palette'));
 const WIDE = '(min-width: 1280px)';
+const TO_PROJECTIONS = { keys: 'G P', label: 'Go to the projections', group: 'Everywhere' } as const;
 
 /** Rail, session list, the page, and the status bar. */
 export function Shell() {
@@ -20,6 +22,7 @@ export function Shell() {
   const [palette, setPalette] = useState(false);
   const navigate = useNavigate();
   const lastSession = useLastSession();
+  const admin = useViewer()?.role === 'ADMIN';
   useSessionsChanged();
   useFocusOnNavigation();
 
@@ -38,6 +41,7 @@ export function Shell() {
     { keys: 'G S', label: 'Go to the sessions', group: 'Everywhere', run: focusSearch },
     { keys: 'G N', label: 'Go to a new task', group: 'Everywhere', run: () => void navigate({ to: '/' }) },
     { keys: 'G L', label: 'Go to the ledger', group: 'Everywhere', run: () => void navigate({ to: '/ledger' }) },
+    ...(admin ? [{ ...TO_PROJECTIONS, run: () => void navigate({ to: '/admin/projections' }) }] : []),
     { keys: '?', label: 'Show all shortcuts', group: 'Everywhere', run: () => setHelp(true) },
   ]);
 
@@ -76,6 +80,11 @@ export function Shell() {
           <RailLink to="/ledger" label="Ledger">
             <Scale size={18} aria-hidden />
           </RailLink>
+          {admin && (
+            <RailLink to="/admin/projections" label="Projections">
+              <Layers size={18} aria-hidden />
+            </RailLink>
+          )}
           <span className="flex-1" />
           <RailButton label="Keyboard shortcuts" onClick={() => setHelp(true)}>
             <CircleHelp size={18} aria-hidden />
@@ -131,7 +140,8 @@ function useLastSession(): string | null {
 const RAIL = 'flex size-9 items-center justify-center rounded-ctl text-text-3 hover:bg-hover hover:text-text';
 const RAIL_CURRENT = 'bg-primary-soft text-primary';
 
-function RailLink({ to, label, children }: { to: '/' | '/ledger'; label: string; children: ReactNode }) {
+function RailLink(props: { to: '/' | '/ledger' | '/admin/projections'; label: string; children: ReactNode }) {
+  const { to, label, children } = props;
   return (
     <Link
       to={to}

@@ -1,36 +1,23 @@
 import { Link, useParams } from '@tanstack/react-router';
 import { CloudOff, Plug, RefreshCw } from 'lucide-react';
 import { useEffect, useState } from 'react';
-import { useQuery } from 'urql';
 import { useStore } from 'zustand';
+import { useViewer } from '@/features/viewer';
 import { CALM_MS, useLog } from '@/lib/events/log-hooks';
 import { logOf } from '@/lib/events/open';
 import { positionNumber } from '@/lib/events/position';
-import { graphql } from '@/lib/graphql/gen';
 import { connection, retryNow } from '@/lib/realtime/connection';
 import { useNow } from '@/lib/time/useNow';
 
-const ViewerName = graphql(`
-  query ViewerName {
-    viewer {
-      userId
-      name
-      role
-    }
-  }
-`);
-
 /** Whether we are connected, and how far the log of this session has been read. */
 export function StatusBar() {
-  const [{ data }] = useQuery({ query: ViewerName });
+  const viewer = useViewer();
   const { sessionId } = useParams({ strict: false });
   return (
     <footer className="flex h-6 shrink-0 items-center gap-3 border-t border-line bg-surface px-3 text-meta text-text-3">
       <ConnectionState />
       {sessionId && <CaughtUp sessionId={sessionId} />}
-      <span className="ml-auto truncate max-sm:hidden">
-        {data && `${data.viewer.name}, ${data.viewer.role.toLowerCase()}`}
-      </span>
+      <span className="ml-auto truncate max-sm:hidden">{viewer && `${viewer.name}, ${viewer.role.toLowerCase()}`}</span>
       <Link to="/" className="shrink-0 hover:text-text max-sm:hidden">
         Daybook
       </Link>

@@ -23,9 +23,14 @@ const ledger = createRoute({
   validateSearch: ledgerSearch,
   component: lazyRouteComponent(() => import('@/routes/ledger'), 'LedgerRoute'),
 });
+const projections = createRoute({
+  getParentRoute: () => root,
+  path: '/admin/projections',
+  component: lazyRouteComponent(() => import('@/routes/projections'), 'ProjectionsRoute'),
+});
 
 export const router = createRouter({
-  routeTree: root.addChildren([start, session, ledger]),
+  routeTree: root.addChildren([start, session, ledger, projections]),
   defaultPreload: 'intent',
 });
 

@@ -1,4 +1,5 @@
 // The root fields of the schema, answered from the fake world.
+import { projections } from './projections.mjs';
 import { Story } from './story.mjs';
 
 const HOW_TO = `Set a provider and start Daybook again:
@@ -127,6 +128,7 @@ export function resolvers(world) {
     },
     sessionEvents: ({ sessionId, after }) => world.follow(need(sessionId), after),
     sessionsChanged: () => world.changes(),
+    ...projections(world, failure),
   };
 }
 

@@ -1,0 +1,5 @@
+import { ProjectionsPage } from '@/features/projections';
+
+export function ProjectionsRoute() {
+  return <ProjectionsPage />;
+}
