@@ -43,7 +43,7 @@ impl Rebuilder {
     }
 
     async fn load_in_bulk(&self, projection: &dyn Apply, green: &Green) -> Result<(), RebuildError> {
-        let books = self.books(green).await?;
+        let books = self.books(projection, green).await?;
         let before: i64 = books.iter().map(|book| book.from).sum();
         let total: i64 = books.iter().map(|book| book.to.max(book.from)).sum();
         let done = AtomicI64::new(before);
@@ -89,15 +89,19 @@ impl Rebuilder {
     }
 
     /// The books and their heads as they are now, the longest first.
-    async fn books(&self, green: &Green) -> Result<Vec<Book>, RebuildError> {
-        let mut db = self.runner.pool().acquire().await?;
+    async fn books(&self, projection: &dyn Apply, green: &Green) -> Result<Vec<Book>, RebuildError> {
+        let mut tx = self.runner.pool().begin().await?;
+        // The last cut of an owner that crashed may still be on its way to being durable: it counts too.
+        let sql = format!("LOCK TABLE {}.{} IN SHARE ROW EXCLUSIVE MODE", green.schema, projection.name());
+        sqlx::query(&sql).execute(&mut *tx).await?;
         let rows = sqlx::query(
             "SELECT h.book_id, h.position AS head, coalesce(c.position, 0) AS position FROM book_heads h \
              LEFT JOIN checkpoints c ON c.book_id = h.book_id AND c.schema_name = $1 ORDER BY h.position DESC",
         )
         .bind(&green.schema)
-        .fetch_all(&mut *db)
+        .fetch_all(&mut *tx)
         .await?;
+        tx.commit().await?;
         let books = rows.into_iter().map(|row| {
             let id = BookId::new(row.get("book_id"));
             Book { id, from: row.get("position"), to: row.get("head") }

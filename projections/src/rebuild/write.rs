@@ -60,6 +60,9 @@ impl Writer<'_> {
         let mut tx = db.begin().await?;
         // Whoever crashes loses whole cuts; what puts the build in its place waits for the disk.
         sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *tx).await?;
+        // Whoever goes on after a crash waits for this cut, also for one without rows.
+        let lock = format!("LOCK TABLE {schema}.{} IN ROW EXCLUSIVE MODE", projection.name());
+        sqlx::query(&lock).execute(&mut *tx).await?;
         projection.remove_partitions(&mut tx, schema, self.book_id, &cut.taken).await?;
         let culprits = self.copy_in(&mut tx, &mut cut.rows).await?;
         put_aside(&mut tx, schema, &culprits, self.orders).await?;
