@@ -128,9 +128,9 @@ function useFocusWhenGone(settled: RefObject<boolean>, list: unknown): RefObject
   const region = useRef<HTMLDivElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the list is what the effect waits for.
   useEffect(() => {
-    if (!settled.current || document.activeElement !== document.body) return;
+    if (!settled.current) return;
     settled.current = false;
-    region.current?.focus();
+    if (document.activeElement === document.body) region.current?.focus();
   }, [list]);
   return region;
 }

@@ -49,7 +49,7 @@ export function ProjectionGroup({ group, columns, orders, look }: Props) {
           actions={
             orders &&
             at === 0 && (
-              <div className="flex flex-wrap gap-1">
+              <div className="flex min-w-28 flex-wrap gap-1">
                 {actions.map((action, place) => (
                   // The first button stays the same one, so that it keeps the focus when a rebuild begins or ends.
                   <Button
