@@ -4,7 +4,7 @@
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::{BookId, WorkerId};
 use futures::StreamExt;
@@ -22,8 +22,6 @@ use crate::quarantine::{RELEASE, Standing};
 
 /// How often the runner looks without having been woken. Wake-ups are hints; this look is the truth.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The longest rest between two looks.
-const LONGEST_REST: Duration = Duration::from_millis(50);
 /// How many books are posted at once; each takes a connection.
 const BOOKS_AT_ONCE: usize = 4;
 /// How many pages of a book are posted in one look: a long book does not keep the others waiting for all of it.
@@ -133,7 +131,6 @@ impl Runner {
             if listener.is_none() {
                 listener = listen(&self.shared.pool).await;
             }
-            let begun = Instant::now();
             let look = self.look().await;
             if let Err(error) = look.result {
                 tracing::warn!(%error, "the read models could not be brought up to date; trying again");
@@ -141,16 +138,11 @@ impl Runner {
             if look.more {
                 continue;
             }
-            // It looks at most half of the time: under load events gather meanwhile, and a lone one never waits.
-            let rested = Instant::now() + begun.elapsed().min(LONGEST_REST);
             tokio::select! {
                 () = self.shared.wake.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 heard = hear(&mut listener) => if !heard { listener = None },
             }
-            tokio::time::sleep_until(rested.into()).await;
-            // The next look sees whatever these speak of.
-            while listener.as_mut().is_some_and(|listener| listener.next_buffered().is_some()) {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use projections::Runner;
 use projections::rebuild::{Options as How, Phase, Rebuilder, Report};
@@ -117,7 +117,7 @@ impl Rebuilding {
     async fn start(runner: &Runner, name: &'static str) -> anyhow::Result<Self> {
         let (reports, mut heard) = mpsc::channel(REPORTS);
         let rebuilder = Rebuilder::new(runner.clone(), reports);
-        let rebuilds = tokio::spawn({
+        let mut rebuilds = tokio::spawn({
             let rebuilder = rebuilder.clone();
             async move {
                 loop {
@@ -128,7 +128,11 @@ impl Rebuilding {
                 }
             }
         });
-        while let Some(report) = heard.recv().await {
+        loop {
+            let report = tokio::select! {
+                report = heard.recv() => report.context("the rebuild tells nothing")?,
+                ended = &mut rebuilds => bail!("the rebuild ended: {ended:?}"),
+            };
             if matches!(report, Report::Progress(progress) if progress.events_done > 0) {
                 break;
             }
