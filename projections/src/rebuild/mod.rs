@@ -6,6 +6,7 @@
 mod book;
 mod bulk;
 mod compare;
+mod copying;
 mod error;
 mod fold;
 mod follow;

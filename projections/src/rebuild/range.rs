@@ -9,6 +9,7 @@ use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 use super::RebuildError;
+use super::copying::Copying;
 use super::row::{self, Malformed};
 use crate::feed;
 
@@ -64,16 +65,17 @@ pub(super) fn partitions_of(rows: &[PgRow]) -> Vec<Uuid> {
 
 /// Reads a range in a snapshot of its own.
 pub(super) async fn read(pool: PgPool, reading: Reading, after: i64, to: i64) -> Result<Range, RebuildError> {
-    let mut db = pool.acquire().await?;
-    let erased = feed::erased_sessions(&mut db, reading.book_id).await?;
-    let bytes = copy_out(&mut db, &reading, &erased, (after, to)).await?;
+    let mut copying = Copying::acquire(&pool).await?;
+    let db = copying.db();
+    let erased = feed::erased_sessions(db, reading.book_id).await?;
+    let bytes = copy_out(db, &reading, &erased, (after, to)).await?;
     // Where the database sorts events out, they cannot be counted here.
     if !reading.skipped.is_empty() {
         let sql = "SELECT count(*) AS n FROM events WHERE book_id = $1 AND position > $2 AND position <= $3";
-        let row = sqlx::query(sql).bind(reading.book_id.uuid()).bind(after).bind(to).fetch_one(&mut *db).await?;
+        let row = sqlx::query(sql).bind(reading.book_id.uuid()).bind(after).bind(to).fetch_one(db).await?;
         complete(&reading, after, to, row.get("n"))?;
     }
-    drop(db);
+    copying.done();
     index(reading, after, to, bytes)
 }
 

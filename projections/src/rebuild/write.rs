@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::RebuildError;
 use super::book::Load;
+use super::copying::Copying;
 use super::share::Part;
 use crate::column::{COPY_HEADER, COPY_TRAILER};
 use crate::quarantine::{self, Culprit};
@@ -56,8 +57,8 @@ impl Writer<'_> {
 
     async fn write(&self, at: i64, mut cut: Cut) -> Result<(), RebuildError> {
         let Load { pool, projection, schema, .. } = self.load;
-        let mut db = pool.acquire().await?;
-        let mut tx = db.begin().await?;
+        let mut copying = Copying::acquire(pool).await?;
+        let mut tx = copying.db().begin().await?;
         // Whoever crashes loses whole cuts; what puts the build in its place waits for the disk.
         sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *tx).await?;
         // Whoever goes on after a crash waits for this cut, also for one without rows.
@@ -68,6 +69,7 @@ impl Writer<'_> {
         put_aside(&mut tx, schema, &culprits, self.orders).await?;
         move_checkpoint(&mut tx, schema, self.book_id, at..cut.to).await?;
         tx.commit().await?;
+        copying.done();
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Rebuilds: what is loaded in bulk equals what was posted live, whatever the cuts, the crashes and the traffic.
 
 mod cancel;
+mod copy;
 mod crash;
 mod deploy;
 mod equal;
