@@ -8,7 +8,7 @@ use sqlx::postgres::PgPool;
 /// From how many appended events per second on a rebuild gives way. Below, there is room for both.
 const BUSY: f64 = 1_000.0;
 /// How many times as long as it worked it rests then: at full speed it takes three quarters of a small machine.
-const REST: u32 = 5;
+const REST: u32 = 8;
 /// The longest rest; whoever wants the rebuild to end is heard after it.
 const LONGEST: Duration = Duration::from_secs(2);
 /// The least work that is worth a look at the log.
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_rest_follows_on_the_work_and_ends() {
-        assert_eq!(length(Duration::from_millis(20)), Duration::from_millis(100));
+        assert_eq!(length(Duration::from_millis(20)), Duration::from_millis(160));
         assert_eq!(length(Duration::from_secs(60)), LONGEST);
     }
 }
