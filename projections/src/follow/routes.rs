@@ -14,11 +14,12 @@ use super::{Batch, Logged};
 const BATCHES: usize = 64;
 /// The most events of one batch.
 const BATCH_EVENTS: usize = 500;
-/// About what it costs to hand one batch to one subscriber. Batches of a session are at least this far apart, times its
-/// subscribers, so that under load handing out takes up to what there is and no more; a lone event never waits.
-const PAUSE_PER_SUBSCRIBER: Duration = Duration::from_micros(20);
+/// Half as much again as it costs to hand one batch to one subscriber. Batches of a session are at least this far apart,
+/// times its subscribers, so that under load handing out leaves a third of a thread to others, and no event waits behind a
+/// batch that is late; a lone event never waits.
+const PAUSE_PER_SUBSCRIBER: Duration = Duration::from_micros(28);
 /// The longest that an event waits for others.
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(28);
 
 /// Who follows what in one book.
 pub(super) struct Routes {
