@@ -26,19 +26,19 @@ WITH head AS (
 )
 SELECT book_id, pg_notify($7, book_id::text || ' ' || $4::text)::text FROM head";
 
-/// The same for one event, which is all that a lone writer ever has waiting: without arrays.
+/// The same for one event, which is all that a lone writer ever has waiting: without arrays, and with a plan of two
+/// steps where the other has three.
 const ONE_EVENT: &str = "
 WITH head AS (
     UPDATE book_heads SET position = $4, hash = $5, recorded_at = $6
     WHERE book_id = $1 AND position = $2 AND hash = $3 RETURNING book_id
-), inserted AS (
-    INSERT INTO events (book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version,
-        occurred_at, recorded_at, actor_id, correlation_id, causation_id, request_id, request_hash, payload,
-        metadata, salt, commitment, hash)
-    SELECT book_id, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26
-    FROM head
 )
-SELECT book_id, pg_notify($7, book_id::text || ' ' || $4::text)::text FROM head";
+INSERT INTO events (book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version,
+    occurred_at, recorded_at, actor_id, correlation_id, causation_id, request_id, request_hash, payload,
+    metadata, salt, commitment, hash)
+SELECT book_id, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26
+FROM head
+RETURNING book_id, pg_notify($7, book_id::text || ' ' || $4::text)::text";
 
 /// `$1..$6` as arrays over the books; `$27` the book of each event. Heads are locked in book order, so that two
 /// processes never wait for each other in a circle.
