@@ -186,7 +186,7 @@ impl Commands {
 
     /// The newest position of a book.
     pub async fn head(&self, book_id: BookId) -> Result<i64, CommandError> {
-        let row = sqlx::query("SELECT position FROM book_heads WHERE book_id = $1")
+        let row = sqlx::query("SELECT position FROM events WHERE book_id = $1 ORDER BY position DESC LIMIT 1")
             .bind(book_id.uuid())
             .fetch_optional(self.log().pool())
             .await?;

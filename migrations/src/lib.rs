@@ -16,6 +16,7 @@ const ALL: &[(i64, &str, &str)] = &[
     (8, "lean_indexes", include_str!("../0008_lean_indexes.sql")),
     (9, "erasures", include_str!("../0009_erasures.sql")),
     (10, "rebuild_askers", include_str!("../0010_rebuild_askers.sql")),
+    (11, "heads", include_str!("../0011_heads.sql")),
 ];
 
 /// Every migration. They only add while an older release may still run.

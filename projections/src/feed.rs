@@ -211,7 +211,7 @@ pub async fn session_of(db: &mut PgConnection, book_id: BookId, stream_id: Uuid)
 
 /// The newest position of a book and its hash; 0 where it has no events.
 pub async fn head(db: &mut PgConnection, book_id: BookId) -> sqlx::Result<(i64, Vec<u8>)> {
-    let row = sqlx::query("SELECT position, hash FROM book_heads WHERE book_id = $1")
+    let row = sqlx::query("SELECT position, hash FROM events WHERE book_id = $1 ORDER BY position DESC LIMIT 1")
         .bind(book_id.uuid())
         .fetch_optional(db)
         .await?;

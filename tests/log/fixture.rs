@@ -225,7 +225,9 @@ pub struct Foreign<'a> {
 pub async fn write_foreign(database: &Database, book_id: BookId, event: Foreign<'_>) -> i64 {
     let mut db = superuser(database).await;
     let mut tx = sqlx::Connection::begin(&mut db).await.expect("the database answers");
-    let head = sqlx::query("SELECT position, hash, recorded_at FROM book_heads WHERE book_id = $1 FOR UPDATE");
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock(append_lock($1))").bind(book_id.uuid());
+    lock.execute(&mut *tx).await.expect("the lock can be had");
+    let head = sqlx::query("SELECT position, hash, recorded_at FROM book_heads WHERE book_id = $1");
     let head = head.bind(book_id.uuid()).fetch_one(&mut *tx).await.expect("the book has events");
     let at: Timestamp = head.get::<Timestamp, _>("recorded_at") + chrono::TimeDelta::microseconds(1);
     let last = sqlx::query("SELECT coalesce(max(sequence), 0) FROM events WHERE book_id = $1 AND stream_id = $2");
@@ -275,14 +277,6 @@ pub async fn write_foreign(database: &Database, book_id: BookId, event: Foreign<
     .execute(&mut *tx)
     .await
     .expect("the row is right");
-    sqlx::query("UPDATE book_heads SET position = $2, hash = $3, recorded_at = $4 WHERE book_id = $1")
-        .bind(book_id.uuid())
-        .bind(header.position)
-        .bind(&hash[..])
-        .bind(at)
-        .execute(&mut *tx)
-        .await
-        .expect("the head moves");
     tx.commit().await.expect("the event is durable");
     header.position
 }

@@ -102,7 +102,7 @@ pub(super) async fn shared_blobs(
     if names.is_empty() {
         return Ok(shared);
     }
-    let head = sqlx::query("SELECT position FROM book_heads WHERE book_id = $1")
+    let head = sqlx::query("SELECT position FROM events WHERE book_id = $1 ORDER BY position DESC LIMIT 1")
         .bind(book_id.uuid())
         .fetch_optional(pool)
         .await?

@@ -1,6 +1,11 @@
-//! The statement that appends a batch: swap the head if it is where this process last saw it, insert, notify once.
+//! The statement that appends a batch: take the next position of each book, insert the rest, notify once.
+//!
+//! The primary key `(book_id, position)` is the fence between processes. Each asks for the position after the last one
+//! that it knows; the first event of its batch gets it, or nothing of the book's batch is written, because another
+//! process was there before. A position is free only if it is the next one: events are never removed, so the one that
+//! this process knows is still there. Hence positions have no gaps, and are committed in their order.
 
-use sqlx::postgres::PgArguments;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row};
 use uuid::Uuid;
@@ -8,109 +13,83 @@ use uuid::Uuid;
 use super::NOTIFY_CHANNEL;
 use super::rows::{Columns, Rows};
 
-/// `$1` book, `$2` position before, `$3` hash before, `$4` position after, `$5` hash after, `$6` recorded_at after, `$7` channel.
-const ONE_BOOK: &str = "
-WITH head AS (
-    UPDATE book_heads SET position = $4, hash = $5, recorded_at = $6
-    WHERE book_id = $1 AND position = $2 AND hash = $3 RETURNING book_id
-), inserted AS (
-    INSERT INTO events (book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version,
-        occurred_at, recorded_at, actor_id, correlation_id, causation_id, request_id, request_hash, payload,
-        metadata, salt, commitment, hash)
-    SELECT book_id, unnest($8::bigint[]), unnest($9::uuid[]), unnest($10::bigint[]), unnest($11::uuid[]),
-        unnest($12::uuid[]), unnest($13::text[]), unnest($14::smallint[]), unnest($15::timestamptz[]),
-        unnest($16::timestamptz[]), unnest($17::text[]), unnest($18::uuid[]), unnest($19::uuid[]), unnest($20::uuid[]),
-        unnest($21::bytea[]), unnest($22::json[]), unnest($23::json[]), unnest($24::bytea[]), unnest($25::bytea[]),
-        unnest($26::bytea[])
-    FROM head
-)
-SELECT book_id, pg_notify($7, book_id::text || ' ' || $4::text)::text FROM head";
+macro_rules! insert_into_events {
+    () => {
+        "INSERT INTO events (book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version, \
+           occurred_at, recorded_at, actor_id, correlation_id, causation_id, request_id, request_hash, payload, \
+           metadata, salt, commitment, hash) "
+    };
+}
 
-/// The same for one event, which is all that a lone writer ever has waiting: without arrays, and with a plan of two
-/// steps where the other has three.
-const ONE_EVENT: &str = "
-WITH head AS (
-    UPDATE book_heads SET position = $4, hash = $5, recorded_at = $6
-    WHERE book_id = $1 AND position = $2 AND hash = $3 RETURNING book_id
-)
-INSERT INTO events (book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version,
-    occurred_at, recorded_at, actor_id, correlation_id, causation_id, request_id, request_hash, payload,
-    metadata, salt, commitment, hash)
-SELECT book_id, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26
-FROM head
-RETURNING book_id, pg_notify($7, book_id::text || ' ' || $4::text)::text";
+/// What a lone writer has: one event, and all values plain. `$1` book, `$2` channel, `$3..$21` the event.
+///
+/// Whoever appends to a book holds its lock until the commit, so that processes queue there in the order they came.
+const ONE_EVENT: &str = concat!(
+    insert_into_events!(),
+    "SELECT $1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 \
+     WHERE pg_advisory_xact_lock(append_lock($1)) IS NOT NULL \
+     ON CONFLICT (book_id, position) DO NOTHING \
+     RETURNING book_id, pg_notify($2, book_id::text || ' ' || position::text)::text"
+);
 
-/// `$1..$6` as arrays over the books; `$27` the book of each event. Heads are locked in book order, so that two
-/// processes never wait for each other in a circle.
-const MANY_BOOKS: &str = "
-WITH want AS (
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bytea[], $6::timestamptz[])
-        AS w (book_id, before, before_hash, after, after_hash, recorded_at)
-), locked AS MATERIALIZED (
-    SELECT h.book_id, h.position, h.hash FROM book_heads h WHERE h.book_id = ANY ($1::uuid[]) ORDER BY h.book_id FOR UPDATE
-), head AS (
-    UPDATE book_heads h SET position = w.after, hash = w.after_hash, recorded_at = w.recorded_at
-    FROM want w JOIN locked l USING (book_id)
-    WHERE h.book_id = w.book_id AND l.position = w.before AND l.hash = w.before_hash
-    RETURNING h.book_id, w.after
-), inserted AS (
-    INSERT INTO events (book_id, position, stream_id, sequence, session_id, event_id, event_type, event_version,
-        occurred_at, recorded_at, actor_id, correlation_id, causation_id, request_id, request_hash, payload,
-        metadata, salt, commitment, hash)
-    SELECT u.* FROM (
-        SELECT unnest($27::uuid[]) AS book_id, unnest($8::bigint[]), unnest($9::uuid[]), unnest($10::bigint[]),
-            unnest($11::uuid[]), unnest($12::uuid[]), unnest($13::text[]), unnest($14::smallint[]),
-            unnest($15::timestamptz[]), unnest($16::timestamptz[]), unnest($17::text[]), unnest($18::uuid[]),
-            unnest($19::uuid[]), unnest($20::uuid[]), unnest($21::bytea[]), unnest($22::json[]), unnest($23::json[]),
-            unnest($24::bytea[]), unnest($25::bytea[]), unnest($26::bytea[])
-    ) AS u WHERE u.book_id IN (SELECT book_id FROM head)
-)
-SELECT book_id, pg_notify($7, book_id::text || ' ' || after::text)::text FROM head";
+/// Any batch. `$1` books, `$2` their positions after it, `$3` channel, `$4..$22` the first event of each book, `$23` the
+/// book of each other event, `$24..$42` the other events. Books are locked in their order, so that two processes never
+/// wait for each other in a circle.
+const BATCH: &str = concat!(
+    "WITH first AS (",
+    insert_into_events!(),
+    "SELECT * FROM (SELECT unnest($1::uuid[]) AS book_id, unnest($4::bigint[]), unnest($5::uuid[]), \
+         unnest($6::bigint[]), unnest($7::uuid[]), unnest($8::uuid[]), unnest($9::text[]), unnest($10::smallint[]), \
+         unnest($11::timestamptz[]), unnest($12::timestamptz[]), unnest($13::text[]), unnest($14::uuid[]), \
+         unnest($15::uuid[]), unnest($16::uuid[]), unnest($17::bytea[]), unnest($18::json[]), unnest($19::json[]), \
+         unnest($20::bytea[]), unnest($21::bytea[]), unnest($22::bytea[])) AS one \
+       WHERE pg_advisory_xact_lock(append_lock(one.book_id)) IS NOT NULL \
+       ON CONFLICT (book_id, position) DO NOTHING RETURNING book_id \
+     ), rest AS (",
+    insert_into_events!(),
+    "SELECT * FROM (SELECT unnest($23::uuid[]) AS book_id, unnest($24::bigint[]), unnest($25::uuid[]), \
+         unnest($26::bigint[]), unnest($27::uuid[]), unnest($28::uuid[]), unnest($29::text[]), unnest($30::smallint[]), \
+         unnest($31::timestamptz[]), unnest($32::timestamptz[]), unnest($33::text[]), unnest($34::uuid[]), \
+         unnest($35::uuid[]), unnest($36::uuid[]), unnest($37::bytea[]), unnest($38::json[]), unnest($39::json[]), \
+         unnest($40::bytea[]), unnest($41::bytea[]), unnest($42::bytea[])) AS other \
+       WHERE other.book_id IN (SELECT book_id FROM first)) \
+     SELECT book_id, pg_notify($3, book_id::text || ' ' || after::text)::text \
+     FROM first JOIN unnest($1::uuid[], $2::bigint[]) AS written (book_id, after) USING (book_id)"
+);
 
-/// Appends; answers the books whose head was where it was thought to be. The others are untouched.
+/// Appends; answers the books whose next position was free. The others are untouched.
 pub(super) async fn append(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Result<Vec<Uuid>> {
     let rows = match batch {
-        [one] => append_to_one(one).fetch_all(db).await?,
-        many => append_to_many(db, many).await?,
+        [one] if one.rest.is_empty() => append_event(one).fetch_all(db).await?,
+        [one] => append_batch(db, batch, &one.first, &one.rest).await?,
+        many => {
+            let (mut first, mut rest) = (Columns::default(), Columns::default());
+            for rows in many {
+                first.extend(&rows.first);
+                rest.extend(&rows.rest);
+            }
+            append_batch(db, many, &first, &rest).await?
+        }
     };
     Ok(rows.into_iter().map(|row| row.get("book_id")).collect())
 }
 
-fn append_to_one(rows: &Rows) -> Query<'_, Postgres, PgArguments> {
-    let single = rows.columns.position.len() == 1;
-    let query = sqlx::query(if single { ONE_EVENT } else { ONE_BOOK })
-        .bind(rows.book_id.uuid())
-        .bind(rows.before.position)
-        .bind(&rows.before.hash[..])
-        .bind(rows.after.position)
-        .bind(&rows.after.hash[..])
-        .bind(rows.after.recorded_at)
-        .bind(NOTIFY_CHANNEL);
-    if single { bind_event(query, &rows.columns) } else { bind_columns(query, &rows.columns) }
+fn append_event(rows: &Rows) -> Query<'_, Postgres, PgArguments> {
+    bind_event(sqlx::query(ONE_EVENT).bind(rows.book_id.uuid()).bind(NOTIFY_CHANNEL), &rows.first)
 }
 
-async fn append_to_many(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Result<Vec<sqlx::postgres::PgRow>> {
-    let mut all = Columns::default();
-    let mut book_of = Vec::new();
-    for rows in batch {
-        book_of.extend(std::iter::repeat_n(rows.book_id.uuid(), rows.columns.position.len()));
-        all.extend(&rows.columns);
-    }
+async fn append_batch(
+    db: &mut PgConnection,
+    batch: &[&Rows],
+    first: &Columns,
+    rest: &Columns,
+) -> sqlx::Result<Vec<PgRow>> {
     let books: Vec<Uuid> = batch.iter().map(|rows| rows.book_id.uuid()).collect();
-    let before: Vec<i64> = batch.iter().map(|rows| rows.before.position).collect();
-    let before_hash: Vec<Vec<u8>> = batch.iter().map(|rows| rows.before.hash.to_vec()).collect();
     let after: Vec<i64> = batch.iter().map(|rows| rows.after.position).collect();
-    let after_hash: Vec<Vec<u8>> = batch.iter().map(|rows| rows.after.hash.to_vec()).collect();
-    let recorded_at: Vec<_> = batch.iter().map(|rows| rows.after.recorded_at).collect();
-    let query = sqlx::query(MANY_BOOKS)
-        .bind(books)
-        .bind(before)
-        .bind(before_hash)
-        .bind(after)
-        .bind(after_hash)
-        .bind(recorded_at)
-        .bind(NOTIFY_CHANNEL);
-    bind_columns(query, &all).bind(book_of).fetch_all(db).await
+    let book_of = |rows: &&Rows| std::iter::repeat_n(rows.book_id.uuid(), rows.rest.len());
+    let others: Vec<Uuid> = batch.iter().flat_map(book_of).collect();
+    let query = sqlx::query(BATCH).bind(books).bind(after).bind(NOTIFY_CHANNEL);
+    bind_columns(bind_columns(query, first).bind(others), rest).fetch_all(db).await
 }
 
 fn bind_columns<'q>(query: Query<'q, Postgres, PgArguments>, c: &'q Columns) -> Query<'q, Postgres, PgArguments> {
@@ -161,6 +140,14 @@ fn bind_event<'q>(query: Query<'q, Postgres, PgArguments>, c: &'q Columns) -> Qu
 }
 
 impl Columns {
+    pub(super) fn len(&self) -> usize {
+        self.position.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.position.is_empty()
+    }
+
     fn extend(&mut self, other: &Self) {
         self.position.extend_from_slice(&other.position);
         self.stream_id.extend_from_slice(&other.stream_id);

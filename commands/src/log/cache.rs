@@ -1,7 +1,8 @@
 //! What the sequencer knows of each book without asking: its head, recent stream heads, recent requests.
 //!
-//! It may be trusted exactly as long as the book's head has not moved since it was filled; the append's
-//! compare-and-swap of the head is what proves that.
+//! It may be trusted as long as the connection lives that it was filled over, and the position after its head is free:
+//! that is what an append finds out. A new connection may lead to a database that lost its newest events, restored from
+//! a backup or failed over to, so the cache begins anew with it.
 
 use std::num::NonZeroUsize;
 
@@ -73,8 +74,7 @@ impl BookCache {
         if head == self.head {
             return Ok(());
         }
-        // A process that was away for long knows little that is still true; one whose head is not in the log at all,
-        // because a backup was restored under it, knows nothing.
+        // A process that was away for long knows little that is still true.
         let grown = head.position - self.head.position;
         if !(1..=CATCH_UP).contains(&grown) {
             *self = Self::new(head);
@@ -109,22 +109,21 @@ impl BookCache {
     }
 }
 
-/// Reads the head of a book, makes the book if there is none, and locks it where the caller is in a transaction.
+/// Reads the head of a book; a book without events is at position 0. Where the caller is in a transaction, the book is
+/// locked first: nobody else appends to it until that ends.
 pub(super) async fn read_head(db: &mut PgConnection, book_id: BookId, lock: bool) -> sqlx::Result<Head> {
-    sqlx::query(
-        "INSERT INTO book_heads (book_id, position, hash, recorded_at) VALUES ($1, 0, $2, 'epoch') ON CONFLICT DO NOTHING",
-    )
-    .bind(book_id.uuid())
-    .bind(&GENESIS[..])
-    .execute(&mut *db)
-    .await?;
-    let sql = if lock {
-        "SELECT position, hash, recorded_at FROM book_heads WHERE book_id = $1 FOR UPDATE"
-    } else {
-        "SELECT position, hash, recorded_at FROM book_heads WHERE book_id = $1"
-    };
-    let row = sqlx::query(sql).bind(book_id.uuid()).fetch_one(db).await?;
-    Ok(Head { position: row.get("position"), hash: hash_of(&row, "hash")?, recorded_at: row.get("recorded_at") })
+    if lock {
+        // A statement of its own: the one that reads the head sees what whoever held the lock before has written.
+        let lock = "SELECT pg_advisory_xact_lock(append_lock($1))";
+        sqlx::query(lock).bind(book_id.uuid()).execute(&mut *db).await?;
+    }
+    let last = "SELECT position, hash, recorded_at FROM events WHERE book_id = $1 ORDER BY position DESC LIMIT 1";
+    match sqlx::query(last).bind(book_id.uuid()).fetch_optional(db).await? {
+        Some(row) => {
+            Ok(Head { position: row.get("position"), hash: hash_of(&row, "hash")?, recorded_at: row.get("recorded_at") })
+        }
+        None => Ok(Head { position: 0, hash: GENESIS, recorded_at: Timestamp::UNIX_EPOCH }),
+    }
 }
 
 /// The newest sequences of streams; a stream without events is absent.

@@ -19,11 +19,11 @@ use super::{Append, Job, Provenance};
 /// The events of a batch for one book, column by column, chained to the head that was last seen.
 pub(super) struct Rows {
     pub book_id: BookId,
-    /// The head as this process last saw it.
-    pub before: Head,
     /// The head after the batch.
     pub after: Head,
-    pub columns: Columns,
+    /// The first event: it takes the next position, or none of them is written.
+    pub first: Columns,
+    pub rest: Columns,
 }
 
 /// One entry per event in each.
@@ -149,7 +149,7 @@ impl<T: AsRef<str>> Encode<'_, Postgres> for JsonText<T> {
 
 impl Rows {
     pub fn after(book_id: BookId, head: Head) -> Self {
-        Self { book_id, before: head, after: head, columns: Columns::default() }
+        Self { book_id, after: head, first: Columns::default(), rest: Columns::default() }
     }
 
     /// Chains an append to what is here already. `now` is the clock's; recorded times never go back.
@@ -183,8 +183,9 @@ impl Rows {
             };
             let hash = chain::hash(&self.after.hash, &header, &sealed.commitment);
             self.after = Head { position: header.position, hash, recorded_at: header.recorded_at };
-            self.columns.push(&header, sealed, hash);
-            self.columns.metadata.push(JsonText(metadata));
+            let columns = if self.first.is_empty() { &mut self.first } else { &mut self.rest };
+            columns.push(&header, sealed, hash);
+            columns.metadata.push(JsonText(metadata));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The one task per process that appends: it gathers what waits, refuses what conflicts, and writes the rest at once.
 //!
-//! Several processes may append to one book: each swaps the head from where it last saw it, so one that was
-//! overtaken misses, takes the head under a lock, looks again and appends.
+//! Several processes may append to one book: each takes the position after the last one that it knows, so one that was
+//! overtaken misses, locks the book, looks again and appends.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::cache::{self, Asked, BookCache, Known};
 use super::failure::Failure;
 use super::rows::Rows;
-use super::settle::Connector;
+use super::settle::{Connector, Taken};
 use super::{Append, AppendError, Appended, Clock, Job, StreamAppend, Tip, batch};
 
 /// The most events of one batch, unless a single append has more.
@@ -36,7 +36,7 @@ pub(super) struct Sequencer {
 /// Requests to append together.
 pub(super) struct Group {
     pub jobs: Vec<Job>,
-    /// Whether to take the heads under a lock first, because a swap missed.
+    /// Whether to lock the books and look at them first, because a position was taken.
     pub locked: bool,
 }
 
@@ -97,11 +97,14 @@ impl Sequencer {
 
     /// Tries to append a group; answers what is left to do.
     async fn attempt(&mut self, group: Group) -> Vec<Group> {
-        let Some(mut db) = self.connector.take().await else {
+        let Some(Taken { mut db, new }) = self.connector.take().await else {
             self.books.clear();
             group.jobs.into_iter().for_each(|job| refuse(job, AppendError::Unavailable));
             return vec![];
         };
+        if new {
+            self.books.clear();
+        }
         if let Err(error) = in_time(self.prepare(&mut db, &group)).await {
             return self.failed(db, group.jobs, &error).await;
         }
@@ -336,7 +339,7 @@ impl Sequencer {
 
     /// The connection broke while a batch was under way: find out what became of it before anything is answered.
     async fn settle(&mut self, staged: Staged) -> Vec<Group> {
-        let Some(mut db) = self.connector.take().await else {
+        let Some(Taken { mut db, .. }) = self.connector.take().await else {
             self.books.clear();
             staged.jobs().for_each(|job| refuse(job, AppendError::Unavailable));
             return vec![];
@@ -344,6 +347,9 @@ impl Sequencer {
         match in_time(self.connector.landed(&mut db, &staged.rows)).await {
             Ok(written) => {
                 tracing::info!(landed = written.len(), "settled what became of a batch");
+                // What is known was learned over another connection. It is still true where our batch, which is chained
+                // to all of it, is in the log.
+                self.books.retain(|book_id, _| written.contains(&book_id.uuid()));
                 self.leave(db, staged, &written).await
             }
             Err(error) => {

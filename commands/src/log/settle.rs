@@ -36,15 +36,22 @@ struct Backend {
     started: Timestamp,
 }
 
+/// The sequencer's connection.
+pub(super) struct Taken {
+    pub db: PgConnection,
+    /// It was just made: what is known from over another one may be wrong here.
+    pub new: bool,
+}
+
 impl Connector {
     pub fn new(options: PgConnectOptions) -> Self {
         Self { options, patience: PATIENCE, idle: None, backend: None, in_transaction: false }
     }
 
     /// The connection, or a new one; `None` when the database cannot be reached in time.
-    pub async fn take(&mut self) -> Option<PgConnection> {
-        if let Some(idle) = self.idle.take() {
-            return Some(idle);
+    pub async fn take(&mut self) -> Option<Taken> {
+        if let Some(db) = self.idle.take() {
+            return Some(Taken { db, new: false });
         }
         self.in_transaction = false;
         let deadline = Instant::now() + self.patience;
@@ -52,7 +59,7 @@ impl Connector {
             // A server that takes the connection and says nothing is as good as none.
             let connected = tokio::time::timeout_at(deadline, self.connect()).await;
             match connected.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))) {
-                Ok(db) => return Some(db),
+                Ok(db) => return Some(Taken { db, new: true }),
                 Err(error) if Instant::now() >= deadline => {
                     tracing::error!(%error, "the database cannot be reached");
                     return None;

@@ -170,7 +170,7 @@ async fn an_event_that_this_release_cannot_read_and_one_that_was_erased_stop_nob
     let mut db = superuser(&database).await;
     for (kind, payload) in [("later.invented", "'{\"a\": 1}'"), ("tests.skipped", "NULL")] {
         let sql = format!(
-            "WITH head AS (UPDATE book_heads SET position = position + 1 RETURNING book_id, position), \
+            "WITH head AS (SELECT book_id, position + 1 AS position FROM book_heads), \
              added AS (INSERT INTO events SELECT e.book_id, h.position, stream_id, h.position, session_id, event_id, \
                '{kind}', 7, occurred_at, e.recorded_at, actor_id, correlation_id, causation_id, NULL, NULL, {payload}, \
                metadata, salt, commitment, hash FROM events e JOIN head h USING (book_id) WHERE e.position = 1) \

@@ -139,7 +139,7 @@ impl System {
     async fn hold(&self) -> PgConnection {
         let mut holder = superuser(&self.field.database).await;
         holder.execute("BEGIN").await.expect("the database answers");
-        holder.execute("LOCK TABLE book_heads IN EXCLUSIVE MODE").await.expect("the lock can be had");
+        holder.execute("LOCK TABLE events IN EXCLUSIVE MODE").await.expect("the lock can be had");
         holder
     }
 

@@ -46,7 +46,7 @@ async fn a_rebuild_wakes_nobody_tells_nobody_and_writes_nothing_to_the_log() {
 async fn state(database: &Database) -> String {
     let mut db = superuser(database).await;
     let mut state = String::new();
-    for table in ["book_heads", "blobs", "secrets", "workers", "installation"] {
+    for table in ["blobs", "secrets", "workers", "installation"] {
         let sql = format!("SELECT coalesce(string_agg(md5(t::text), ' ' ORDER BY t::text), '') FROM {table} t");
         state += &sqlx::query(&sql).fetch_one(&mut db).await.unwrap().get::<String, _>(0);
         state += "\n";

@@ -44,7 +44,7 @@ const STEP: [&str; 13] = [
 ];
 const AFTER: [&str; 4] = ["step.completed", "tests.ran", "run.phase_changed", "run.completed"];
 
-/// Writes events and the head of their book.
+/// Writes the events of one book.
 pub async fn fill(db: &mut PgConnection, events: i64) -> anyhow::Result<()> {
     let examples = examples()?;
     let mut copy = db
@@ -70,11 +70,6 @@ pub async fn fill(db: &mut PgConnection, events: i64) -> anyhow::Result<()> {
     }
     copy.send(out.as_bytes()).await?;
     copy.finish().await?;
-    sqlx::query("INSERT INTO book_heads (book_id, position, hash, recorded_at) VALUES ($1, $2, '\\x00', now())")
-        .bind(BOOK)
-        .bind(events)
-        .execute(db)
-        .await?;
     Ok(())
 }
 
