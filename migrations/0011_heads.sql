@@ -36,4 +36,4 @@ GRANT SELECT ON book_heads TO daybook_writer, daybook_reader;
 -- The lock of whoever appends to a book, until the commit. The primary key of `events` is what keeps two of them apart;
 -- the lock makes them queue.
 CREATE FUNCTION append_lock(wanted_book uuid) RETURNS bigint LANGUAGE sql IMMUTABLE AS
-$$ SELECT hashtextextended('daybook append ' || wanted_book::text, 0) $$;
+$$ SELECT uuid_hash_extended(wanted_book, 0) $$;

@@ -10,7 +10,6 @@ use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row};
 use uuid::Uuid;
 
-use super::NOTIFY_CHANNEL;
 use super::rows::{Columns, Rows};
 
 macro_rules! insert_into_events {
@@ -21,75 +20,94 @@ macro_rules! insert_into_events {
     };
 }
 
-/// What a lone writer has: one event, and all values plain. `$1` book, `$2` channel, `$3..$21` the event.
+/// One event of one book, which is all that a lone writer ever has waiting: without arrays. `$1` book, `$2` what to notify
+/// of, `$3..$21` the event.
 ///
 /// Whoever appends to a book holds its lock until the commit, so that processes queue there in the order they came.
-const ONE_EVENT: &str = concat!(
+macro_rules! one_event {
+    () => {
+        concat!(
+            insert_into_events!(),
+            "SELECT $1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 \
+             WHERE pg_advisory_xact_lock(append_lock($1)) IS NOT NULL \
+             ON CONFLICT (book_id, position) DO NOTHING RETURNING book_id, pg_notify('daybook_log', $2)"
+        )
+    };
+}
+const ONE_EVENT: &str = one_event!();
+
+/// Several events of one book: the first as above, `$22..$40` the others.
+const ONE_BOOK: &str = concat!(
+    "WITH first AS (",
+    one_event!(),
+    "), rest AS (",
     insert_into_events!(),
-    "SELECT $1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 \
-     WHERE pg_advisory_xact_lock(append_lock($1)) IS NOT NULL \
-     ON CONFLICT (book_id, position) DO NOTHING \
-     RETURNING book_id, pg_notify($2, book_id::text || ' ' || position::text)::text"
+    "SELECT book_id, unnest($22::bigint[]), unnest($23::uuid[]), unnest($24::bigint[]), unnest($25::uuid[]), \
+         unnest($26::uuid[]), unnest($27::text[]), unnest($28::smallint[]), unnest($29::timestamptz[]), \
+         unnest($30::timestamptz[]), unnest($31::text[]), unnest($32::uuid[]), unnest($33::uuid[]), \
+         unnest($34::uuid[]), unnest($35::bytea[]), unnest($36::json[]), unnest($37::json[]), unnest($38::bytea[]), \
+         unnest($39::bytea[]), unnest($40::bytea[]) FROM first) \
+     SELECT book_id FROM first"
 );
 
-/// Any batch. `$1` books, `$2` their positions after it, `$3` channel, `$4..$22` the first event of each book, `$23` the
-/// book of each other event, `$24..$42` the other events. Books are locked in their order, so that two processes never
-/// wait for each other in a circle.
-const BATCH: &str = concat!(
+/// Several books. `$1` books, `$2` what to notify of each, `$3..$21` the first event of each, `$22` the book of each other
+/// event, `$23..$41` the other events. Books are locked in their order, so that two processes never wait for each other
+/// in a circle.
+const MANY_BOOKS: &str = concat!(
     "WITH first AS (",
     insert_into_events!(),
-    "SELECT * FROM (SELECT unnest($1::uuid[]) AS book_id, unnest($4::bigint[]), unnest($5::uuid[]), \
-         unnest($6::bigint[]), unnest($7::uuid[]), unnest($8::uuid[]), unnest($9::text[]), unnest($10::smallint[]), \
-         unnest($11::timestamptz[]), unnest($12::timestamptz[]), unnest($13::text[]), unnest($14::uuid[]), \
-         unnest($15::uuid[]), unnest($16::uuid[]), unnest($17::bytea[]), unnest($18::json[]), unnest($19::json[]), \
-         unnest($20::bytea[]), unnest($21::bytea[]), unnest($22::bytea[])) AS one \
+    "SELECT * FROM (SELECT unnest($1::uuid[]) AS book_id, unnest($3::bigint[]), unnest($4::uuid[]), \
+         unnest($5::bigint[]), unnest($6::uuid[]), unnest($7::uuid[]), unnest($8::text[]), unnest($9::smallint[]), \
+         unnest($10::timestamptz[]), unnest($11::timestamptz[]), unnest($12::text[]), unnest($13::uuid[]), \
+         unnest($14::uuid[]), unnest($15::uuid[]), unnest($16::bytea[]), unnest($17::json[]), unnest($18::json[]), \
+         unnest($19::bytea[]), unnest($20::bytea[]), unnest($21::bytea[])) AS one \
        WHERE pg_advisory_xact_lock(append_lock(one.book_id)) IS NOT NULL \
        ON CONFLICT (book_id, position) DO NOTHING RETURNING book_id \
      ), rest AS (",
     insert_into_events!(),
-    "SELECT * FROM (SELECT unnest($23::uuid[]) AS book_id, unnest($24::bigint[]), unnest($25::uuid[]), \
-         unnest($26::bigint[]), unnest($27::uuid[]), unnest($28::uuid[]), unnest($29::text[]), unnest($30::smallint[]), \
-         unnest($31::timestamptz[]), unnest($32::timestamptz[]), unnest($33::text[]), unnest($34::uuid[]), \
-         unnest($35::uuid[]), unnest($36::uuid[]), unnest($37::bytea[]), unnest($38::json[]), unnest($39::json[]), \
-         unnest($40::bytea[]), unnest($41::bytea[]), unnest($42::bytea[])) AS other \
+    "SELECT * FROM (SELECT unnest($22::uuid[]) AS book_id, unnest($23::bigint[]), unnest($24::uuid[]), \
+         unnest($25::bigint[]), unnest($26::uuid[]), unnest($27::uuid[]), unnest($28::text[]), unnest($29::smallint[]), \
+         unnest($30::timestamptz[]), unnest($31::timestamptz[]), unnest($32::text[]), unnest($33::uuid[]), \
+         unnest($34::uuid[]), unnest($35::uuid[]), unnest($36::bytea[]), unnest($37::json[]), unnest($38::json[]), \
+         unnest($39::bytea[]), unnest($40::bytea[]), unnest($41::bytea[])) AS other \
        WHERE other.book_id IN (SELECT book_id FROM first)) \
-     SELECT book_id, pg_notify($3, book_id::text || ' ' || after::text)::text \
-     FROM first JOIN unnest($1::uuid[], $2::bigint[]) AS written (book_id, after) USING (book_id)"
+     SELECT book_id, pg_notify('daybook_log', notice) \
+     FROM first JOIN unnest($1::uuid[], $2::text[]) AS grown (book_id, notice) USING (book_id)"
 );
 
 /// Appends; answers the books whose next position was free. The others are untouched.
 pub(super) async fn append(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Result<Vec<Uuid>> {
     let rows = match batch {
-        [one] if one.rest.is_empty() => append_event(one).fetch_all(db).await?,
-        [one] => append_batch(db, batch, &one.first, &one.rest).await?,
-        many => {
-            let (mut first, mut rest) = (Columns::default(), Columns::default());
-            for rows in many {
-                first.extend(&rows.first);
-                rest.extend(&rows.rest);
-            }
-            append_batch(db, many, &first, &rest).await?
-        }
+        [one] => append_to_one(one).fetch_all(db).await?,
+        many => append_to_many(db, many).await?,
     };
     Ok(rows.into_iter().map(|row| row.get("book_id")).collect())
 }
 
-fn append_event(rows: &Rows) -> Query<'_, Postgres, PgArguments> {
-    bind_event(sqlx::query(ONE_EVENT).bind(rows.book_id.uuid()).bind(NOTIFY_CHANNEL), &rows.first)
+fn append_to_one(rows: &Rows) -> Query<'_, Postgres, PgArguments> {
+    let query = sqlx::query(if rows.rest.is_empty() { ONE_EVENT } else { ONE_BOOK });
+    let query = bind_event(query.bind(rows.book_id.uuid()).bind(notice(rows)), &rows.first);
+    if rows.rest.is_empty() { query } else { bind_columns(query, &rows.rest) }
 }
 
-async fn append_batch(
-    db: &mut PgConnection,
-    batch: &[&Rows],
-    first: &Columns,
-    rest: &Columns,
-) -> sqlx::Result<Vec<PgRow>> {
-    let books: Vec<Uuid> = batch.iter().map(|rows| rows.book_id.uuid()).collect();
-    let after: Vec<i64> = batch.iter().map(|rows| rows.after.position).collect();
-    let book_of = |rows: &&Rows| std::iter::repeat_n(rows.book_id.uuid(), rows.rest.len());
-    let others: Vec<Uuid> = batch.iter().flat_map(book_of).collect();
-    let query = sqlx::query(BATCH).bind(books).bind(after).bind(NOTIFY_CHANNEL);
-    bind_columns(bind_columns(query, first).bind(others), rest).fetch_all(db).await
+async fn append_to_many(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Result<Vec<PgRow>> {
+    let (mut first, mut rest) = (Columns::default(), Columns::default());
+    let (mut books, mut notices, mut book_of_rest) = (vec![], vec![], vec![]);
+    for rows in batch {
+        let book = rows.book_id.uuid();
+        books.push(book);
+        notices.push(notice(rows));
+        first.extend(&rows.first);
+        book_of_rest.extend(std::iter::repeat_n(book, rows.rest.len()));
+        rest.extend(&rows.rest);
+    }
+    let query = bind_columns(sqlx::query(MANY_BOOKS).bind(books).bind(notices), &first);
+    bind_columns(query.bind(book_of_rest), &rest).fetch_all(db).await
+}
+
+/// What those who listen on `daybook_log` get: a book and its newest position.
+fn notice(rows: &Rows) -> String {
+    format!("{} {}", rows.book_id.uuid(), rows.after.position)
 }
 
 fn bind_columns<'q>(query: Query<'q, Postgres, PgArguments>, c: &'q Columns) -> Query<'q, Postgres, PgArguments> {

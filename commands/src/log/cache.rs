@@ -119,9 +119,11 @@ pub(super) async fn read_head(db: &mut PgConnection, book_id: BookId, lock: bool
     }
     let last = "SELECT position, hash, recorded_at FROM events WHERE book_id = $1 ORDER BY position DESC LIMIT 1";
     match sqlx::query(last).bind(book_id.uuid()).fetch_optional(db).await? {
-        Some(row) => {
-            Ok(Head { position: row.get("position"), hash: hash_of(&row, "hash")?, recorded_at: row.get("recorded_at") })
-        }
+        Some(row) => Ok(Head {
+            position: row.get("position"),
+            hash: hash_of(&row, "hash")?,
+            recorded_at: row.get("recorded_at"),
+        }),
         None => Ok(Head { position: 0, hash: GENESIS, recorded_at: Timestamp::UNIX_EPOCH }),
     }
 }

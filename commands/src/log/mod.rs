@@ -26,8 +26,6 @@ use crate::error::CommandError;
 const QUEUE: usize = 4_096;
 /// How many tips a slow listener may lag behind before it is told so.
 const TIPS: usize = 4_096;
-/// The channel on which every append is announced, as `book position`.
-pub const NOTIFY_CHANNEL: &str = "daybook_log";
 
 /// One caller's request: its id, and the hash of its input, never of ids or times made at the edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
