@@ -10,7 +10,7 @@ use domain::BookId;
 use sqlx::{Executor, PgConnection};
 use tokio::sync::watch;
 
-use crate::fixture::{all_events, append, assert_dense, in_time, marker, stream, superuser, to_stream};
+use crate::fixture::{all_events, another_book, append, assert_dense, in_time, marker, stream, superuser, to_stream};
 
 const WRITERS: usize = 16;
 const APPENDS: usize = 150;
@@ -84,4 +84,29 @@ async fn interrupt(mut db: PgConnection, mut acknowledged: watch::Receiver<usize
         ended += usize::try_from(done.rows_affected()).expect("they are few");
     }
     ended
+}
+
+#[tokio::test]
+async fn a_database_that_comes_back_without_its_newest_events_is_gone_on_with_from_what_it_has() {
+    let database = Database::fresh().await;
+    let (log, books) = (database.log().await, [database.installation.home_book, another_book()]);
+    let streams = [stream(), stream()];
+    for (book, own) in books.into_iter().zip(streams) {
+        in_time(log.append(append(&log, book, vec![to_stream(own, 0, &["1", "2", "3"])]))).await.unwrap();
+    }
+    // As when a standby takes over that did not have them yet, or an older backup is restored.
+    let mut db = superuser(&database).await;
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    db.execute(cut).await.unwrap();
+    db.execute("DELETE FROM events WHERE position > 1").await.unwrap();
+    // The first finds the connection broken, the second a new one; neither may go on from what it knew.
+    for (book, own) in books.into_iter().zip(streams) {
+        for (position, next) in [(2, to_stream(stream(), 0, &["new"])), (3, to_stream(own, 1, &["2"]))] {
+            let appended = in_time(log.append(append(&log, book, vec![next]))).await;
+            assert_eq!(appended.map(|appended| appended.last), Ok(position));
+        }
+        let report = projections::audit::verify(&database.pool, book, |_| {}).await.unwrap();
+        assert_eq!((report.verified, report.broken), (3, None));
+    }
 }

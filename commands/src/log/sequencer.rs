@@ -95,16 +95,21 @@ impl Sequencer {
         jobs
     }
 
-    /// Tries to append a group; answers what is left to do.
-    async fn attempt(&mut self, group: Group) -> Vec<Group> {
-        let Some(Taken { mut db, new }) = self.connector.take().await else {
-            self.books.clear();
-            group.jobs.into_iter().for_each(|job| refuse(job, AppendError::Unavailable));
-            return vec![];
-        };
+    /// The connection. What is known of the books was learned over it: over a new one, it is learned anew.
+    async fn connection(&mut self) -> Option<PgConnection> {
+        let Taken { db, new } = self.connector.take().await?;
         if new {
             self.books.clear();
         }
+        Some(db)
+    }
+
+    /// Tries to append a group; answers what is left to do.
+    async fn attempt(&mut self, group: Group) -> Vec<Group> {
+        let Some(mut db) = self.connection().await else {
+            group.jobs.into_iter().for_each(|job| refuse(job, AppendError::Unavailable));
+            return vec![];
+        };
         if let Err(error) = in_time(self.prepare(&mut db, &group)).await {
             return self.failed(db, group.jobs, &error).await;
         }
@@ -223,8 +228,9 @@ impl Sequencer {
         let mut missed = vec![];
         let written: BTreeSet<Uuid> = written.iter().copied().collect();
         for rows in staged.rows.values().filter(|rows| written.contains(&rows.book_id.uuid())) {
-            let book = self.books.get_mut(&rows.book_id).expect("staged rows belong to known books");
-            book.head = rows.after;
+            if let Some(book) = self.books.get_mut(&rows.book_id) {
+                book.head = rows.after;
+            }
             let _ = self.tips.send(Tip { book_id: rows.book_id, position: rows.after.position });
         }
         for (job, appended) in staged.accepted {
@@ -272,13 +278,9 @@ impl Sequencer {
                 self.connector.put_back(db);
                 return vec![Group { jobs, locked: true }];
             }
-            Failure::Lost => {
-                self.books.clear();
-                return vec![Group { jobs, locked: true }];
-            }
+            Failure::Lost => return vec![Group { jobs, locked: true }],
             Failure::Unable => {
                 tracing::error!(%error, appends = jobs.len(), "the database cannot write");
-                self.books.clear();
                 jobs.into_iter().for_each(|job| refuse(job, AppendError::Unavailable));
                 return vec![];
             }
@@ -339,17 +341,13 @@ impl Sequencer {
 
     /// The connection broke while a batch was under way: find out what became of it before anything is answered.
     async fn settle(&mut self, staged: Staged) -> Vec<Group> {
-        let Some(Taken { mut db, .. }) = self.connector.take().await else {
-            self.books.clear();
+        let Some(mut db) = self.connection().await else {
             staged.jobs().for_each(|job| refuse(job, AppendError::Unavailable));
             return vec![];
         };
         match in_time(self.connector.landed(&mut db, &staged.rows)).await {
             Ok(written) => {
                 tracing::info!(landed = written.len(), "settled what became of a batch");
-                // What is known was learned over another connection. It is still true where our batch, which is chained
-                // to all of it, is in the log.
-                self.books.retain(|book_id, _| written.contains(&book_id.uuid()));
                 self.leave(db, staged, &written).await
             }
             Err(error) => {
