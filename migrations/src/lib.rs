@@ -19,7 +19,7 @@ const ALL: &[(i64, &str, &str)] = &[
     (11, "heads", include_str!("../0011_heads.sql")),
 ];
 
-/// Every migration. They only add while an older release may still run.
+/// Every migration. They only add while an older release may still run; 11 did not, and came before the first release.
 pub fn migrator() -> Migrator {
     let migrations = ALL.iter().map(|(version, name, sql)| {
         Migration::new(*version, Cow::Borrowed(name), MigrationType::Simple, Cow::Borrowed(sql), false)

@@ -139,8 +139,8 @@ async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, swallowing: &A
             send(&mut to, kind, &body).await?;
             continue;
         }
-        // An append whose swap of the head missed answers no row.
-        written |= kind == b'C' && body != b"SELECT 0\0";
+        // An append whose position was taken answers no row.
+        written |= kind == b'C' && body != b"SELECT 0\0" && body != b"INSERT 0 0\0";
         // "Ready for the next" says whether a transaction is open: if none is, what was written is committed.
         if kind == b'Z' {
             let committed = written && body == b"I";

@@ -4,6 +4,7 @@
 //! Never here: a figure without the thing it is compared with, or a server that promises less than full durability.
 
 mod append;
+mod backup;
 mod beside;
 mod cluster;
 mod contestants;
@@ -51,6 +52,8 @@ enum Benchmark {
     Rebuild(rebuild::Options),
     /// Appends while read models are rebuilt beside them, against appends alone
     Beside(beside::Options),
+    /// Appends while somebody holds a snapshot, as a backup does, against appends before it
+    Backup(backup::Options),
     /// `audit verify` of a database and of an export, against sha256sum over the same bytes
     Verify(verify::Options),
     /// Loads of aggregates that are not in memory, with snapshots and without
@@ -83,6 +86,7 @@ async fn run(benchmark: Benchmark) -> anyhow::Result<ExitCode> {
         Benchmark::Scale(options) => scale::run(&options).await,
         Benchmark::Rebuild(options) => rebuild::run(&options).await,
         Benchmark::Beside(options) => beside::run(&options).await,
+        Benchmark::Backup(options) => backup::run(&options).await,
         Benchmark::Verify(options) => verify::run(&options).await,
         Benchmark::Load(options) => load::run(&options).await,
         Benchmark::Follow(options) => follow::run(&options).await,

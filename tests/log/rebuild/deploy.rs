@@ -166,7 +166,7 @@ async fn it_can_be_seen_whether_somebody_makes_the_next_build() {
     let (rebuilder, _heard) = rebuilder(&database.runner().await, SMALL);
     let reader = database.reader().await;
     let seen = async || {
-        let all = status::list(&mut *reader.book(book).await.unwrap()).await.unwrap();
+        let all = status::list(&mut reader.book(book).await.unwrap()).await.unwrap();
         BTreeSet::from_iter(all.into_iter().filter(|one| one.rebuilding).map(|one| one.projection))
     };
     assert_eq!(seen().await, BTreeSet::new());

@@ -32,6 +32,8 @@ pub enum Contestant {
     Daybook,
     /// A prepared INSERT of one row per event, each its own transaction, one connection per writer.
     Plain,
+    /// The same, its position from a row for the head that it moves on.
+    HeadRow,
     /// The event repository of postgres-es, one transaction per append.
     PostgresEs,
     /// The log with some of what belongs to it left out, or with what follows it in the same process.
@@ -44,14 +46,14 @@ pub enum Contestant {
 pub enum Shared {
     Daybook(Opened),
     Cold(Box<Self>, Arc<OldStreams>),
-    Plain(PgConnectOptions),
+    Plain(PgConnectOptions, &'static str),
     PostgresEs(PostgresEventRepository),
 }
 
 /// One writer in its loop.
 pub enum Writer<'a> {
     Daybook(daybook::Writer<'a>),
-    Plain(plain::Writer),
+    Plain(Box<plain::Writer>),
     PostgresEs(postgres_es::Writer<'a>),
 }
 
@@ -64,6 +66,7 @@ impl Contestant {
         match self {
             Self::Daybook => "Daybook",
             Self::Plain => "plain INSERT",
+            Self::HeadRow => "plain INSERT, a row for the head",
             Self::PostgresEs => "postgres-es 0.5",
             Self::Parts(parts) => parts.name,
             Self::Cold(_) => "Daybook, old streams",
@@ -76,7 +79,8 @@ impl Contestant {
             Self::Daybook => daybook::prepare(connect, Parts::default()).await?,
             Self::Parts(parts) => daybook::prepare(connect, parts).await?,
             Self::Cold(old) => Shared::Cold(Box::new(daybook::prepare(connect, Parts::default()).await?), old),
-            Self::Plain => Shared::Plain(connect.clone()),
+            Self::Plain => Shared::Plain(connect.clone(), plain::ALONE),
+            Self::HeadRow => Shared::Plain(connect.clone(), plain::WITH_HEAD),
             Self::PostgresEs => postgres_es::prepare(connect, writers).await?,
         })
     }
@@ -91,7 +95,7 @@ impl Shared {
                 Self::Daybook(opened) => Writer::Daybook(daybook::Writer::new(opened, events)?.to(old)),
                 _ => anyhow::bail!("old streams are those of a log"),
             },
-            Self::Plain(connect) => Writer::Plain(plain::Writer::connect(connect).await?),
+            Self::Plain(connect, insert) => Writer::Plain(Box::new(plain::Writer::connect(connect, insert).await?)),
             Self::PostgresEs(repository) => Writer::PostgresEs(postgres_es::Writer::new(repository, events)?),
         })
     }

@@ -20,6 +20,12 @@ CREATE TABLE plain_events (
     UNIQUE (stream_id, sequence)
 );
 
+-- Its head, for who takes positions from a row: with room for old versions, which autovacuum clears early.
+CREATE TABLE plain_head (
+    position bigint NOT NULL
+) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+INSERT INTO plain_head VALUES (0);
+
 -- The events table of postgres-es 0.5, as its repository ships it, under another name.
 CREATE TABLE postgres_es_events (
     aggregate_type text                         NOT NULL,
