@@ -5,7 +5,7 @@
 //! process was there before. A position is free only if it is the next one: events are never removed, so the one that
 //! this process knows is still there. Hence positions have no gaps, and are committed in their order.
 
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row};
 use uuid::Uuid;
@@ -20,34 +20,37 @@ macro_rules! insert_into_events {
     };
 }
 
-/// One event of one book, which is all that a lone writer ever has waiting: without arrays. `$1` book, `$2` what to notify
-/// of, `$3..$21` the event.
+/// The first event of one book: `$1` book, `$3..$21` the event.
 ///
 /// Whoever appends to a book holds its lock until the commit, so that processes queue there in the order they came.
-macro_rules! one_event {
-    () => {
+macro_rules! first_event {
+    ($also:literal) => {
         concat!(
             insert_into_events!(),
             "SELECT $1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 \
-             WHERE pg_advisory_xact_lock(append_lock($1)) IS NOT NULL \
-             ON CONFLICT (book_id, position) DO NOTHING RETURNING book_id, pg_notify('daybook_log', $2)"
+             WHERE pg_advisory_xact_lock(append_lock($1)) IS NOT NULL ",
+            $also,
+            " ON CONFLICT (book_id, position) DO NOTHING"
         )
     };
 }
-const ONE_EVENT: &str = one_event!();
 
-/// Several events of one book: the first as above, `$22..$40` the others.
+/// One event of one book, which is all that a lone writer ever has waiting: without arrays, and without a row for an
+/// answer. `$2` what to notify of, which is true also where the position is taken.
+const ONE_EVENT: &str = first_event!("AND pg_notify('daybook_log', $2) IS NOT NULL");
+
+/// Several events of one book: the first, `$22..$40` the others, `$2` what to notify of.
 const ONE_BOOK: &str = concat!(
     "WITH first AS (",
-    one_event!(),
-    "), rest AS (",
+    first_event!(""),
+    " RETURNING book_id), rest AS (",
     insert_into_events!(),
     "SELECT book_id, unnest($22::bigint[]), unnest($23::uuid[]), unnest($24::bigint[]), unnest($25::uuid[]), \
          unnest($26::uuid[]), unnest($27::text[]), unnest($28::smallint[]), unnest($29::timestamptz[]), \
          unnest($30::timestamptz[]), unnest($31::text[]), unnest($32::uuid[]), unnest($33::uuid[]), \
          unnest($34::uuid[]), unnest($35::bytea[]), unnest($36::json[]), unnest($37::json[]), unnest($38::bytea[]), \
          unnest($39::bytea[]), unnest($40::bytea[]) FROM first) \
-     SELECT book_id FROM first"
+     SELECT book_id, pg_notify('daybook_log', $2) FROM first"
 );
 
 /// Several books. `$1` books, `$2` what to notify of each, `$3..$21` the first event of each, `$22` the book of each other
@@ -77,11 +80,13 @@ const MANY_BOOKS: &str = concat!(
 
 /// Appends; answers the books whose next position was free. The others are untouched.
 pub(super) async fn append(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Result<Vec<Uuid>> {
-    let rows = match batch {
-        [one] => append_to_one(one).fetch_all(db).await?,
-        many => append_to_many(db, many).await?,
-    };
-    Ok(rows.into_iter().map(|row| row.get("book_id")).collect())
+    match batch {
+        [one] => {
+            let written = append_to_one(one).execute(db).await?.rows_affected() > 0;
+            Ok(Vec::from_iter(written.then(|| one.book_id.uuid())))
+        }
+        many => append_to_many(db, many).await,
+    }
 }
 
 fn append_to_one(rows: &Rows) -> Query<'_, Postgres, PgArguments> {
@@ -90,7 +95,7 @@ fn append_to_one(rows: &Rows) -> Query<'_, Postgres, PgArguments> {
     if rows.rest.is_empty() { query } else { bind_columns(query, &rows.rest) }
 }
 
-async fn append_to_many(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Result<Vec<PgRow>> {
+async fn append_to_many(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Result<Vec<Uuid>> {
     let (mut first, mut rest) = (Columns::default(), Columns::default());
     let (mut books, mut notices, mut book_of_rest) = (vec![], vec![], vec![]);
     for rows in batch {
@@ -102,7 +107,8 @@ async fn append_to_many(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Result<
         rest.extend(&rows.rest);
     }
     let query = bind_columns(sqlx::query(MANY_BOOKS).bind(books).bind(notices), &first);
-    bind_columns(query.bind(book_of_rest), &rest).fetch_all(db).await
+    let written = bind_columns(query.bind(book_of_rest), &rest).fetch_all(db).await?;
+    Ok(written.into_iter().map(|row| row.get("book_id")).collect())
 }
 
 /// What those who listen on `daybook_log` get: a book and its newest position.
