@@ -7,10 +7,10 @@
 
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::{PgConnection, Postgres, Row};
+use sqlx::{Arguments, PgConnection, Postgres, Row as _};
 use uuid::Uuid;
 
-use super::rows::{Columns, Rows};
+use super::rows::{JsonText, Row, Rows};
 
 macro_rules! insert_into_events {
     () => {
@@ -78,7 +78,7 @@ const MANY_BOOKS: &str = concat!(
      FROM first JOIN unnest($1::uuid[], $2::text[]) AS grown (book_id, notice) USING (book_id)"
 );
 
-/// Appends; answers the books whose next position was free. The others are untouched.
+/// Appends; answers the books whose next position was free. The others are untouched. No book comes without rows.
 pub(super) async fn append(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Result<Vec<Uuid>> {
     match batch {
         [one] => {
@@ -90,24 +90,24 @@ pub(super) async fn append(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Resu
 }
 
 fn append_to_one(rows: &Rows) -> Query<'_, Postgres, PgArguments> {
-    let query = sqlx::query(if rows.rest.is_empty() { ONE_EVENT } else { ONE_BOOK });
-    let query = bind_event(query.bind(rows.book_id.uuid()).bind(notice(rows)), &rows.first);
-    if rows.rest.is_empty() { query } else { bind_columns(query, &rows.rest) }
+    let (first, rest) = rows.rows.split_first().expect("no book comes without rows");
+    let sql = if rest.is_empty() { ONE_EVENT } else { ONE_BOOK };
+    let mut arguments = PgArguments::default();
+    arguments.reserve(2 * COLUMNS, ROW_BYTES + first.payload.len());
+    let query = sqlx::query_with(sql, arguments).bind(rows.book_id.uuid()).bind(notice(rows));
+    let query = bind_row(query, first);
+    if rest.is_empty() { query } else { bind_columns(query, rest.iter()) }
 }
 
 async fn append_to_many(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Result<Vec<Uuid>> {
-    let (mut first, mut rest) = (Columns::default(), Columns::default());
-    let (mut books, mut notices, mut book_of_rest) = (vec![], vec![], vec![]);
-    for rows in batch {
-        let book = rows.book_id.uuid();
-        books.push(book);
-        notices.push(notice(rows));
-        first.extend(&rows.first);
-        book_of_rest.extend(std::iter::repeat_n(book, rows.rest.len()));
-        rest.extend(&rows.rest);
-    }
-    let query = bind_columns(sqlx::query(MANY_BOOKS).bind(books).bind(notices), &first);
-    let written = bind_columns(query.bind(book_of_rest), &rest).fetch_all(db).await?;
+    let books: Vec<Uuid> = batch.iter().map(|rows| rows.book_id.uuid()).collect();
+    let notices: Vec<String> = batch.iter().map(|rows| notice(rows)).collect();
+    let first = batch.iter().flat_map(|rows| rows.rows.first());
+    let rest = batch.iter().flat_map(|rows| rows.rows.iter().skip(1));
+    let book_of = |rows: &&Rows| std::iter::repeat_n(rows.book_id.uuid(), rows.rows.len() - 1);
+    let book_of_rest: Vec<Uuid> = batch.iter().flat_map(book_of).collect();
+    let query = bind_columns(sqlx::query(MANY_BOOKS).bind(books).bind(notices), first);
+    let written = bind_columns(query.bind(book_of_rest), rest).fetch_all(db).await?;
     Ok(written.into_iter().map(|row| row.get("book_id")).collect())
 }
 
@@ -116,81 +116,61 @@ fn notice(rows: &Rows) -> String {
     format!("{} {}", rows.book_id.uuid(), rows.after.position)
 }
 
-fn bind_columns<'q>(query: Query<'q, Postgres, PgArguments>, c: &'q Columns) -> Query<'q, Postgres, PgArguments> {
+/// How many columns of a row are bound, and room for all but the payload.
+const COLUMNS: usize = 19;
+const ROW_BYTES: usize = 1_024;
+
+fn bind_row<'q>(query: Query<'q, Postgres, PgArguments>, row: &'q Row) -> Query<'q, Postgres, PgArguments> {
     query
-        .bind(&c.position)
-        .bind(&c.stream_id)
-        .bind(&c.sequence)
-        .bind(&c.session_id)
-        .bind(&c.event_id)
-        .bind(&c.event_type)
-        .bind(&c.event_version)
-        .bind(&c.occurred_at)
-        .bind(&c.recorded_at)
-        .bind(&c.actor_id)
-        .bind(&c.correlation_id)
-        .bind(&c.causation_id)
-        .bind(&c.request_id)
-        .bind(&c.request_hash)
-        .bind(&c.payload)
-        .bind(&c.metadata)
-        .bind(&c.salt)
-        .bind(&c.commitment)
-        .bind(&c.hash)
+        .bind(row.position)
+        .bind(row.stream_id)
+        .bind(row.sequence)
+        .bind(row.session_id)
+        .bind(row.event_id)
+        .bind(row.event_type)
+        .bind(row.event_version)
+        .bind(row.occurred_at)
+        .bind(row.recorded_at)
+        .bind(&row.actor_id)
+        .bind(row.correlation_id)
+        .bind(row.causation_id)
+        .bind(row.request_id)
+        .bind(row.request_hash)
+        .bind(JsonText(&*row.payload))
+        .bind(JsonText(&*row.metadata))
+        .bind(row.salt)
+        .bind(row.commitment)
+        .bind(row.hash)
 }
 
-/// The first event of the columns.
-fn bind_event<'q>(query: Query<'q, Postgres, PgArguments>, c: &'q Columns) -> Query<'q, Postgres, PgArguments> {
+/// The same of many rows, each column as an array.
+fn bind_columns<'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    rows: impl Iterator<Item = &'q Row> + Clone,
+) -> Query<'q, Postgres, PgArguments> {
+    macro_rules! column {
+        ($value:expr) => {
+            rows.clone().map($value).collect::<Vec<_>>()
+        };
+    }
     query
-        .bind(c.position[0])
-        .bind(c.stream_id[0])
-        .bind(c.sequence[0])
-        .bind(c.session_id[0])
-        .bind(c.event_id[0])
-        .bind(c.event_type[0])
-        .bind(c.event_version[0])
-        .bind(c.occurred_at[0])
-        .bind(c.recorded_at[0])
-        .bind(&c.actor_id[0])
-        .bind(c.correlation_id[0])
-        .bind(c.causation_id[0])
-        .bind(c.request_id[0])
-        .bind(c.request_hash[0])
-        .bind(&c.payload[0])
-        .bind(&c.metadata[0])
-        .bind(c.salt[0])
-        .bind(c.commitment[0])
-        .bind(c.hash[0])
-}
-
-impl Columns {
-    pub(super) fn len(&self) -> usize {
-        self.position.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.position.is_empty()
-    }
-
-    fn extend(&mut self, other: &Self) {
-        self.position.extend_from_slice(&other.position);
-        self.stream_id.extend_from_slice(&other.stream_id);
-        self.sequence.extend_from_slice(&other.sequence);
-        self.session_id.extend_from_slice(&other.session_id);
-        self.event_id.extend_from_slice(&other.event_id);
-        self.event_type.extend_from_slice(&other.event_type);
-        self.event_version.extend_from_slice(&other.event_version);
-        self.occurred_at.extend_from_slice(&other.occurred_at);
-        self.recorded_at.extend_from_slice(&other.recorded_at);
-        self.actor_id.extend_from_slice(&other.actor_id);
-        self.correlation_id.extend_from_slice(&other.correlation_id);
-        self.causation_id.extend_from_slice(&other.causation_id);
-        self.request_id.extend_from_slice(&other.request_id);
-        self.request_hash.extend_from_slice(&other.request_hash);
-        self.payload.extend_from_slice(&other.payload);
-        self.metadata.extend_from_slice(&other.metadata);
-        self.salt.extend_from_slice(&other.salt);
-        self.commitment.extend_from_slice(&other.commitment);
-        self.hash.extend_from_slice(&other.hash);
-    }
+        .bind(column!(|row| row.position))
+        .bind(column!(|row| row.stream_id))
+        .bind(column!(|row| row.sequence))
+        .bind(column!(|row| row.session_id))
+        .bind(column!(|row| row.event_id))
+        .bind(column!(|row| row.event_type))
+        .bind(column!(|row| row.event_version))
+        .bind(column!(|row| row.occurred_at))
+        .bind(column!(|row| row.recorded_at))
+        .bind(column!(|row| &*row.actor_id))
+        .bind(column!(|row| row.correlation_id))
+        .bind(column!(|row| row.causation_id))
+        .bind(column!(|row| row.request_id))
+        .bind(column!(|row| row.request_hash))
+        .bind(column!(|row| JsonText(&*row.payload)))
+        .bind(column!(|row| JsonText(&*row.metadata)))
+        .bind(column!(|row| row.salt))
+        .bind(column!(|row| row.commitment))
+        .bind(column!(|row| row.hash))
 }

@@ -1,4 +1,4 @@
-//! Rows of the log as columns: what one statement inserts for a whole batch.
+//! Rows of the log: what one statement inserts for a whole batch.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,38 +16,35 @@ use uuid::Uuid;
 use super::cache::Head;
 use super::{Append, Job, Provenance};
 
-/// The events of a batch for one book, column by column, chained to the head that was last seen.
+/// The events of a batch for one book, chained to the head that was last seen.
 pub(super) struct Rows {
     pub book_id: BookId,
     /// The head after the batch.
     pub after: Head,
-    /// The first event: it takes the next position, or none of them is written.
-    pub first: Columns,
-    pub rest: Columns,
+    pub rows: Vec<Row>,
 }
 
-/// One entry per event in each.
-#[derive(Default)]
-pub(super) struct Columns {
-    pub position: Vec<i64>,
-    pub stream_id: Vec<Uuid>,
-    pub sequence: Vec<i64>,
-    pub session_id: Vec<Option<Uuid>>,
-    pub event_id: Vec<Uuid>,
-    pub event_type: Vec<&'static str>,
-    pub event_version: Vec<i16>,
-    pub occurred_at: Vec<Timestamp>,
-    pub recorded_at: Vec<Timestamp>,
-    pub actor_id: Vec<String>,
-    pub correlation_id: Vec<Option<Uuid>>,
-    pub causation_id: Vec<Option<Uuid>>,
-    pub request_id: Vec<Option<Uuid>>,
-    pub request_hash: Vec<Option<Hash>>,
-    pub payload: Vec<JsonText<Arc<str>>>,
-    pub metadata: Vec<JsonText<Cow<'static, str>>>,
-    pub salt: Vec<[u8; SALT_BYTES]>,
-    pub commitment: Vec<Hash>,
-    pub hash: Vec<Hash>,
+/// An event as it is inserted; its book apart.
+pub(super) struct Row {
+    pub position: i64,
+    pub stream_id: Uuid,
+    pub sequence: i64,
+    pub session_id: Option<Uuid>,
+    pub event_id: Uuid,
+    pub event_type: &'static str,
+    pub event_version: i16,
+    pub occurred_at: Timestamp,
+    pub recorded_at: Timestamp,
+    pub actor_id: String,
+    pub correlation_id: Option<Uuid>,
+    pub causation_id: Option<Uuid>,
+    pub request_id: Option<Uuid>,
+    pub request_hash: Option<Hash>,
+    pub payload: Arc<str>,
+    pub metadata: Cow<'static, str>,
+    pub salt: [u8; SALT_BYTES],
+    pub commitment: Hash,
+    pub hash: Hash,
 }
 
 /// An event with all that does not depend on its place in the log. The caller makes it, so that the sequencer, which
@@ -122,7 +119,6 @@ impl Sealed {
 }
 
 /// JSON that PostgreSQL takes byte for byte: as `json`, where sqlx's own wrapper would say `jsonb`.
-#[derive(Clone)]
 pub(super) struct JsonText<T>(pub T);
 
 /// The ids of PostgreSQL's types `json` and `json[]`, which never change.
@@ -149,7 +145,7 @@ impl<T: AsRef<str>> Encode<'_, Postgres> for JsonText<T> {
 
 impl Rows {
     pub fn after(book_id: BookId, head: Head) -> Self {
-        Self { book_id, after: head, first: Columns::default(), rest: Columns::default() }
+        Self { book_id, after: head, rows: vec![] }
     }
 
     /// Chains an append to what is here already. `now` is the clock's; recorded times never go back.
@@ -183,34 +179,28 @@ impl Rows {
             };
             let hash = chain::hash(&self.after.hash, &header, &sealed.commitment);
             self.after = Head { position: header.position, hash, recorded_at: header.recorded_at };
-            let columns = if self.first.is_empty() { &mut self.first } else { &mut self.rest };
-            columns.push(&header, sealed, hash);
-            columns.metadata.push(JsonText(metadata));
+            self.rows.push(Row {
+                position: header.position,
+                stream_id: header.stream_id,
+                sequence: header.sequence,
+                session_id: header.session_id,
+                event_id: header.event_id.uuid(),
+                event_type: sealed.stored.name,
+                event_version: header.event_version,
+                occurred_at: header.occurred_at,
+                recorded_at: header.recorded_at,
+                actor_id: header.actor_id.to_owned(),
+                correlation_id: header.correlation_id,
+                causation_id: header.causation_id,
+                request_id: header.request_id.map(|id| id.uuid()),
+                request_hash: header.request_hash,
+                payload: sealed.payload.clone(),
+                metadata,
+                salt: sealed.salt,
+                commitment: sealed.commitment,
+                hash,
+            });
         }
-    }
-}
-
-impl Columns {
-    /// All columns but the metadata.
-    fn push(&mut self, header: &Header<'_>, sealed: &Sealed, hash: Hash) {
-        self.position.push(header.position);
-        self.stream_id.push(header.stream_id);
-        self.sequence.push(header.sequence);
-        self.session_id.push(header.session_id);
-        self.event_id.push(header.event_id.uuid());
-        self.event_type.push(sealed.stored.name);
-        self.event_version.push(header.event_version);
-        self.occurred_at.push(header.occurred_at);
-        self.recorded_at.push(header.recorded_at);
-        self.actor_id.push(header.actor_id.to_owned());
-        self.correlation_id.push(header.correlation_id);
-        self.causation_id.push(header.causation_id);
-        self.request_id.push(header.request_id.map(|id| id.uuid()));
-        self.request_hash.push(header.request_hash);
-        self.payload.push(JsonText(sealed.payload.clone()));
-        self.salt.push(sealed.salt);
-        self.commitment.push(sealed.commitment);
-        self.hash.push(hash);
     }
 }
 
