@@ -17,6 +17,7 @@ mod fixture;
 mod follow;
 mod isolation;
 mod machine;
+mod migrations;
 mod model;
 mod proofs;
 mod quarantine;

@@ -1,7 +1,7 @@
 //! One owner across processes: a lock that lives as long as a connection. Who crashes lets go of it at once.
 
 use sqlx::postgres::PgPool;
-use sqlx::{ConnectOptions, Connection, PgConnection, Row};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Row};
 
 use super::RebuildError;
 
@@ -13,21 +13,23 @@ pub(super) struct Owner {
 impl Owner {
     /// Becomes the owner of projections, of all or of none.
     pub async fn take(pool: &PgPool, names: &[&str]) -> Result<Self, RebuildError> {
-        let mut db = pool.connect_options().connect().await?;
+        let mut owner = Self { db: pool.connect_options().connect().await? };
         for name in names {
             let sql = "SELECT pg_try_advisory_lock(rebuild_lock($1)) AS taken";
-            let row = sqlx::query(sql).bind(name).fetch_one(&mut db).await?;
+            let row = sqlx::query(sql).bind(name).fetch_one(&mut owner.db).await?;
             if !row.get::<bool, _>("taken") {
-                db.close().await?;
-                return Err(RebuildError::Owned { projection: (*name).to_owned(), owner: owner(pool, name).await? });
+                owner.release().await;
+                return Err(RebuildError::Owned { projection: (*name).to_owned(), owner: owned_by(pool, name).await? });
             }
         }
-        Ok(Self { db })
+        Ok(owner)
     }
 
-    /// Lets go of all of them.
-    pub async fn release(self) {
-        // A connection that cannot be closed is broken, and the lock is gone with it.
+    /// Lets go of all of them. They are free when it returns; the server would let go of them only some time after the
+    /// connection is closed, and whoever comes next would meet them.
+    pub async fn release(mut self) {
+        // A connection that answers no more is broken, and the locks are gone with it.
+        let _ = self.db.execute("SELECT pg_advisory_unlock_all()").await;
         let _ = self.db.close().await;
     }
 }
@@ -38,7 +40,7 @@ pub(super) fn this_process() -> String {
     format!("process {} on {}", std::process::id(), host.trim())
 }
 
-async fn owner(pool: &PgPool, name: &str) -> sqlx::Result<String> {
+async fn owned_by(pool: &PgPool, name: &str) -> sqlx::Result<String> {
     let row = sqlx::query("SELECT owner FROM builds WHERE projection = $1 AND state IN ('rebuilding', 'following')")
         .bind(name)
         .fetch_optional(pool)

@@ -74,8 +74,9 @@ pub async fn run(
     let begun = (Instant::now(), meter.as_ref().and_then(Meter::read));
     phase.store(MEASURING, Ordering::Relaxed);
     watch(&mut writers, length).await?;
-    phase.store(OVER, Ordering::Relaxed);
+    // Read before the writers are told: a connection that has ended is not metered any more.
     let (elapsed, cpu) = (begun.0.elapsed(), meter.as_ref().and_then(Meter::read));
+    phase.store(OVER, Ordering::Relaxed);
 
     let mut seen = Seen::default();
     while let Some(one) = writers.join_next().await {
