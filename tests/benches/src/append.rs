@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::cluster::{self, Cluster};
 use crate::machine::Machine;
-use crate::report::Report;
+use crate::report::{Report, publish};
 use crate::round::{self, Scenario};
 use crate::server::Server;
 use crate::{gates, slice};
@@ -109,10 +109,7 @@ async fn measure(options: &Options, folder: &std::path::Path, connect: PgConnect
 fn finish(options: &Options, report: &Report) -> anyhow::Result<ExitCode> {
     let gates = gates::judge(&report.measured);
     let text = report.markdown(&gates);
-    println!("{text}");
-    if let Some(file) = &options.markdown {
-        std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    publish(&text, options.markdown.as_deref())?;
     let failed = options.strict && gates.iter().any(|gate| !gate.met());
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

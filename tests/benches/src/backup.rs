@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Executor};
 use crate::contestants::Contestant;
 use crate::machine::Machine;
 use crate::place::Place;
-use crate::report::{facts, median};
+use crate::report::{facts, median, publish};
 use crate::round::Scenario;
 use crate::server::{Database, Server};
 use crate::slice;
@@ -58,10 +58,7 @@ struct Speeds {
 pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let (rounds, machine) = options.place.run("backup", |_, connect| measure(options, connect)).await?;
     let text = markdown(options, &machine, &rounds);
-    println!("{text}");
-    if let Some(file) = &options.markdown {
-        std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    publish(&text, options.markdown.as_deref())?;
     let missed = share(&rounds, 0).is_none_or(|share| share < GATE);
     Ok(if options.strict && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -17,7 +17,7 @@ use crate::contestants::Contestant;
 use crate::machine::Machine;
 use crate::place::Place;
 use crate::rebuild::generate;
-use crate::report::{facts, median};
+use crate::report::{facts, median, publish};
 use crate::round::Scenario;
 use crate::server::Server;
 use crate::slice::{self, Slice};
@@ -65,10 +65,7 @@ struct Round {
 pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let (rounds, machine) = options.place.run("beside", |_, connect| measure(options, connect)).await?;
     let text = markdown(options, &machine, &rounds);
-    println!("{text}");
-    if let Some(file) = &options.markdown {
-        std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    publish(&text, options.markdown.as_deref())?;
     let missed = share(&rounds).is_none_or(|share| share < GATE);
     Ok(if options.strict && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

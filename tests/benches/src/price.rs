@@ -10,7 +10,7 @@ use clap::Args;
 use crate::cluster::{self, Cluster};
 use crate::contestants::{Contestant, Parts};
 use crate::machine::Machine;
-use crate::report::{facts, median};
+use crate::report::{facts, median, publish};
 use crate::round::Scenario;
 use crate::server::Server;
 use crate::slice::{self, Slice};
@@ -72,10 +72,7 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         rounds.push(round);
     }
     let text = markdown(options, &variants, &rounds, &facts(&machine));
-    println!("{text}");
-    if let Some(file) = &options.markdown {
-        std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    publish(&text, options.markdown.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }
 

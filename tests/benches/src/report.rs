@@ -1,7 +1,10 @@
 //! What is printed: ratios first, absolute figures second, the machine, the gates.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
+
+use anyhow::Context;
 
 use crate::contestants::{Contestant, PAYLOAD_BYTES};
 use crate::gates::{Bound, Gate};
@@ -32,6 +35,15 @@ pub fn cpu_ratio(rounds: &[Round], other: &Contestant) -> Option<f64> {
 /// Events that share one sync of the write-ahead log.
 pub fn events_per_sync(rounds: &[Round], of: &Contestant) -> Option<f64> {
     median(rounds.iter().map(|round| round.of(of).events_per_sync))
+}
+
+/// Prints a report, and writes it to a file where one is named.
+pub fn publish(text: &str, file: Option<&Path>) -> anyhow::Result<()> {
+    println!("{text}");
+    if let Some(file) = file {
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
 }
 
 /// The middle value; `None` when any is missing.

@@ -13,7 +13,7 @@ use crate::cluster::{self, Cluster};
 use crate::contestants::{Contestant, OldStreams};
 use crate::fill::fill;
 use crate::machine::Machine;
-use crate::report::{facts, median};
+use crate::report::{facts, median, publish};
 use crate::round::Scenario;
 use crate::server::Server;
 use crate::slice::{self, Slice};
@@ -75,10 +75,7 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         rounds.push(slices);
     }
     let text = markdown(options, &rounds, &facts(&machine));
-    println!("{text}");
-    if let Some(file) = &options.markdown {
-        std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    publish(&text, options.markdown.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -17,7 +17,7 @@ use tokio::process::Command;
 use crate::fill::fill;
 use crate::machine::Machine;
 use crate::place::Place;
-use crate::report::{facts, median};
+use crate::report::{facts, median, publish};
 use crate::server::Server;
 use crate::table::{Table, figure};
 
@@ -69,10 +69,7 @@ struct Measured {
 pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let (measured, machine) = options.place.run("verify", |folder, connect| measure(options, folder, connect)).await?;
     let text = markdown(options, &machine, &measured);
-    println!("{text}");
-    if let Some(file) = &options.markdown {
-        std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    publish(&text, options.markdown.as_deref())?;
     let missed =
         [What::Database, What::Export].iter().any(|what| measured.share(*what).is_none_or(|share| share < GOAL));
     Ok(if options.strict && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Args;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::machine::Machine;
 use crate::place::Place;
+use crate::report::publish;
 use crate::server::{Database, Server};
 use crate::source::{self, Source};
 use client::Crowd;
@@ -88,10 +89,7 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     raise_file_limit(u64::from(options.subscribers) * 2 + 256)?;
     let (measured, machine) = options.place.run("fanout", |folder, connect| measure(options, folder, connect)).await?;
     let text = report::markdown(options, &machine, &measured);
-    println!("{text}");
-    if let Some(file) = &options.markdown {
-        std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    publish(&text, options.markdown.as_deref())?;
     let missed = report::gates(&measured).iter().any(|gate| !gate.met());
     Ok(if options.strict && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

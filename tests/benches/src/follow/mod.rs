@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::machine::Machine;
 use crate::place::Place;
+use crate::report::publish;
 use crate::server::{Database, Server};
 use contestant::Contestant;
 pub use reader::{Reader, read};
@@ -73,10 +73,7 @@ pub type Round = Vec<Option<Delays>>;
 pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let (rounds, machine) = options.place.run("follow", |folder, connect| measure(options, folder, connect)).await?;
     let text = report::markdown(options, &machine, &rounds);
-    println!("{text}");
-    if let Some(file) = &options.markdown {
-        std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    publish(&text, options.markdown.as_deref())?;
     let missed = report::gates(&rounds).iter().any(|gate| !gate.met());
     Ok(if options.strict && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Args;
 use commands::database::{self, Installation};
 use commands::log::Log;
@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::cluster::{self, Cluster};
 use crate::contestants::now;
 use crate::machine::{self, Machine};
-use crate::report::median;
+use crate::report::{median, publish};
 use crate::server::Server;
 use crate::table::{Table, figure};
 use streams::{Kind, write};
@@ -78,10 +78,7 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let (machine, measured) = measured?;
     let worst = measured.iter().filter_map(Measured::growth).fold(0.0, f64::max);
     let text = markdown(options, &machine, &measured, worst);
-    println!("{text}");
-    if let Some(file) = &options.markdown {
-        std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    publish(&text, options.markdown.as_deref())?;
     Ok(if options.strict && worst > GATE { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::cluster::{self, Cluster};
 use crate::machine::Machine;
+use crate::report::publish;
 use crate::server::Server;
 use crate::table::{Table, figure};
 
@@ -84,10 +85,7 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     };
     server.drop_database(&database).await?;
     let text = report(options, &machine, &measured?);
-    println!("{text}");
-    if let Some(file) = &options.markdown {
-        std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    publish(&text, options.markdown.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }
 
