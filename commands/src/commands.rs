@@ -15,7 +15,7 @@ use domain::session::Session;
 use domain::user::User;
 use domain::workspace::Workspace;
 use domain::{BookId, Content, Event, SessionId};
-use sqlx::Row;
+use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
 use crate::bus::Bus;
@@ -186,12 +186,15 @@ impl Commands {
 
     /// The newest position of a book.
     pub async fn head(&self, book_id: BookId) -> Result<i64, CommandError> {
-        let row = sqlx::query("SELECT position FROM events WHERE book_id = $1 ORDER BY position DESC LIMIT 1")
-            .bind(book_id.uuid())
-            .fetch_optional(self.log().pool())
-            .await?;
-        Ok(row.map_or(0, |row| row.get("position")))
+        Ok(head(self.log().pool(), book_id).await?)
     }
+}
+
+/// The newest position of a book; 0 where it has no events.
+pub(crate) async fn head(pool: &PgPool, book_id: BookId) -> sqlx::Result<i64> {
+    let last = "SELECT position FROM events WHERE book_id = $1 ORDER BY position DESC LIMIT 1";
+    let row = sqlx::query(last).bind(book_id.uuid()).fetch_optional(pool).await?;
+    Ok(row.map_or(0, |row| row.get("position")))
 }
 
 /// The stream of a book's one account.

@@ -196,7 +196,7 @@ async fn cut_connections(scene: &mut Scene<'_>) -> Injected {
     Injected { times, met, remark }
 }
 
-/// A process stands still with the head locked, wakes up long after the others went on, and goes on with what is old.
+/// A process stands still with the book locked, wakes up long after the others went on, and goes on with what is old.
 async fn pause_process(scene: &mut Scene<'_>) -> Injected {
     let times = scene.form.times(1, 5);
     let mut tries = 0;
@@ -216,7 +216,7 @@ async fn pause_process(scene: &mut Scene<'_>) -> Injected {
         signal("-CONT", &process).await;
         scene.loads[0].more(BETWEEN).await;
     }
-    let remark = format!("stood in a transaction with the head locked, after {tries} tries");
+    let remark = format!("stood in a transaction with the book locked, after {tries} tries");
     Injected { times, met: true, remark }
 }
 

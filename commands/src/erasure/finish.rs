@@ -102,11 +102,7 @@ pub(super) async fn shared_blobs(
     if names.is_empty() {
         return Ok(shared);
     }
-    let head = sqlx::query("SELECT position FROM events WHERE book_id = $1 ORDER BY position DESC LIMIT 1")
-        .bind(book_id.uuid())
-        .fetch_optional(pool)
-        .await?
-        .map_or(0, |row| row.get("position"));
+    let head = crate::commands::head(pool, book_id).await?;
     let mut after: i64 = 0;
     while after < head {
         let rows = sqlx::query(

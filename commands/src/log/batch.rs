@@ -7,7 +7,7 @@
 
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::{Arguments, PgConnection, Postgres, Row as _};
+use sqlx::{PgConnection, Postgres, Row as _};
 use uuid::Uuid;
 
 use super::rows::{JsonText, Row, Rows};
@@ -92,10 +92,7 @@ pub(super) async fn append(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Resu
 fn append_to_one(rows: &Rows) -> Query<'_, Postgres, PgArguments> {
     let (first, rest) = rows.rows.split_first().expect("no book comes without rows");
     let sql = if rest.is_empty() { ONE_EVENT } else { ONE_BOOK };
-    let mut arguments = PgArguments::default();
-    arguments.reserve(2 * COLUMNS, ROW_BYTES + first.payload.len());
-    let query = sqlx::query_with(sql, arguments).bind(rows.book_id.uuid()).bind(notice(rows));
-    let query = bind_row(query, first);
+    let query = bind_row(sqlx::query(sql).bind(rows.book_id.uuid()).bind(notice(rows)), first);
     if rest.is_empty() { query } else { bind_columns(query, rest.iter()) }
 }
 
@@ -115,10 +112,6 @@ async fn append_to_many(db: &mut PgConnection, batch: &[&Rows]) -> sqlx::Result<
 fn notice(rows: &Rows) -> String {
     format!("{} {}", rows.book_id.uuid(), rows.after.position)
 }
-
-/// How many columns of a row are bound, and room for all but the payload.
-const COLUMNS: usize = 19;
-const ROW_BYTES: usize = 1_024;
 
 fn bind_row<'q>(query: Query<'q, Postgres, PgArguments>, row: &'q Row) -> Query<'q, Postgres, PgArguments> {
     query
